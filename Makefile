@@ -1,0 +1,53 @@
+# Verbs for people. `make demo` shows the whole thing; `make test` checks it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find src cmake protos python -type f -not -name '*.pyc') \
+	CMakeLists.txt pyproject.toml
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: all demo test bench lint format clean
+
+all: $(VENV)/installed
+
+# The tools that build, in an environment of their own.
+$(VENV)/tools: requirements/build.txt
+	scripts/install-system-packages
+	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) -r requirements/build.txt
+	touch $@
+
+$(VENV)/test-tools: requirements/test.txt $(VENV)/tools
+	$(PIP_INSTALL) -r requirements/test.txt
+	touch $@
+
+# The package, as a user would have it, but with warnings as errors.
+$(VENV)/installed: $(VENV)/tools $(SOURCES)
+	PATH="$(abspath $(BIN)):$$PATH" $(PIP_INSTALL) --no-build-isolation \
+		--no-deps --force-reinstall \
+		-C build-dir=build/wheel -C cmake.define.CPROF_WERROR=ON .
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/python scripts/demo
+
+test: $(VENV)/installed $(VENV)/test-tools
+	PATH="$(abspath $(BIN)):$$PATH" cmake --preset asan
+	PATH="$(abspath $(BIN)):$$PATH" cmake --build --preset asan
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/installed
+	$(BIN)/python tests/bench/accuracy.py
+
+lint: $(VENV)/test-tools
+	scripts/check-source
+	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'src/*.[ch]' 'tests/*.[ch]')
+	$(BIN)/ruff check python tests scripts examples
+
+format: $(VENV)/test-tools
+	$(BIN)/clang-format -i $$(git ls-files 'src/*.[ch]' 'tests/*.[ch]')
+	$(BIN)/ruff check --fix python tests scripts examples
+
+clean:
+	rm -rf build $(VENV)

@@ -1,0 +1,7 @@
+"""python -m googlecloudprofiler"""
+
+import sys
+
+from googlecloudprofiler._cli import main
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,242 @@
+"""start() and stop(): from arguments to a running native agent."""
+
+import atexit
+import logging
+import os
+import platform
+import sys
+import threading
+
+from googlecloudprofiler import _config, _credentials, _selftest
+from googlecloudprofiler.__version__ import __version__
+
+_logger = logging.getLogger("googlecloudprofiler")
+_client_logger = logging.getLogger("googlecloudprofiler.client")
+
+# verbose=0 to 3, as in the original agent; more is as 3.
+_LEVELS = [logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG]
+
+_NO_CREDENTIALS = (
+    "no credentials: set GOOGLE_APPLICATION_CREDENTIALS to a key file, pass "
+    "service_account_json_file, or use a local service by api_endpoint="
+    '"http://127.0.0.1:PORT"'
+)
+_NO_PROJECT = (
+    "Unable to determine the project ID from the environment. project ID mush be "
+    "provided if running outside of GCP."
+)
+_SECOND_CALL = (
+    "googlecloudprofiler.start() called again after it was previously called. This "
+    "function should only be called once. This call is ignored."
+)
+_FORKED = (
+    "This build of the profiler cannot profile a forked child (process %d): its "
+    "gRPC core does not survive a fork. The parent is profiled on."
+)
+
+
+class _State:
+    """What start() and stop() share; `lock` protects all of it."""
+
+    lock = threading.RLock()
+    pid = None  # of the process that start() succeeded in
+    exit_hook = False
+
+
+def start(
+    service=None,
+    service_version=None,
+    project_id=None,
+    service_account_json_file=None,
+    verbose=0,
+    disable_cpu_profiling=False,
+    disable_wall_profiling=False,
+    period_ms=10,
+    discovery_service_url=None,
+    *,
+    api_endpoint=None,
+    zone=None,
+    instance=None
+):
+    """Start profiling this process. Returns at once; call it from any thread.
+
+    A second call is ignored with a warning. Where the environment variable
+    GOOGLE_CLOUD_PROFILER_ENABLED is 0, false, no or off, nothing happens.
+
+    Args:
+        service: Name of the service, which profiles are grouped by. Must match
+            ^[a-z0-9]([-a-z0-9_.]{0,253}[a-z0-9])?$. Default: GAE_SERVICE, K_SERVICE.
+        service_version: Version of the service. Default: GAE_VERSION, K_REVISION.
+        project_id: Google Cloud project to send to. Default: GOOGLE_CLOUD_PROJECT,
+            then the project of the credentials.
+        service_account_json_file: Path of a key file. Default: Application Default
+            Credentials.
+        verbose: What the logger `googlecloudprofiler` lets through: 0 errors,
+            1 warnings, 2 info, 3 and more debug messages.
+        disable_cpu_profiling: Do not offer CPU profiles.
+        disable_wall_profiling: Do not offer wall time profiles.
+        period_ms: Milliseconds between two samples, 1 to 1000.
+        discovery_service_url: Ignored with a warning: there is no discovery over
+            gRPC. Use api_endpoint.
+        api_endpoint: Where the Profiler service is: host:port or https://host:port;
+            http://host:port and unix:/path on loopback only, in plaintext and
+            without credentials. Default: GOOGLE_CLOUD_PROFILER_ENDPOINT, then
+            Google's.
+        zone: Label `zone` of the deployment.
+        instance: Label `instance` of each profile.
+
+    Raises:
+        ValueError: A parameter is wrong, or the project, the service or the
+            credentials cannot be found.
+        NotImplementedError: This operating system or this Python is not supported;
+            the message names it.
+    """
+    with _State.lock:
+        if _State.pid == os.getpid():
+            _logger.warning(_SECOND_CALL)
+            return
+        if not _config.is_enabled():
+            return
+        if not sys.platform.startswith("linux"):
+            raise NotImplementedError("%s OS is not supported." % sys.platform)
+        _logger.setLevel(_LEVELS[min(verbose, len(_LEVELS) - 1)])
+        if _State.pid is not None:
+            _logger.info(_FORKED, os.getpid())
+            return
+        native = _load_native()
+        options = _resolve(
+            service,
+            service_version,
+            project_id,
+            service_account_json_file,
+            disable_cpu_profiling,
+            disable_wall_profiling,
+            period_ms,
+            api_endpoint,
+            zone,
+            instance,
+        )
+        if discovery_service_url:
+            _client_logger.warning(
+                "discovery_service_url is ignored: there is no discovery over gRPC; "
+                "use api_endpoint"
+            )
+        _selftest.run(native.walk_self)
+        native.speak_through(_client_logger.log)
+        native.start(**options)
+        _State.pid = os.getpid()
+        _install_hooks()
+        _logger.info("Google Cloud Profiler Python agent version: %s", __version__)
+
+
+def stop():
+    """Stop profiling; returns within a second. start() may be called again.
+
+    Does nothing where nothing was started.
+    """
+    with _State.lock:
+        if _State.pid != os.getpid():
+            return
+        _State.pid = None
+        _load_native().stop()
+
+
+def _load_native():
+    """The native module, or NotImplementedError where this Python has none."""
+    if sys.implementation.name != "cpython":
+        raise NotImplementedError(
+            "the profiler does not know the Python implementation '%s'; it serves "
+            "CPython" % sys.implementation.name
+        )
+    # A module made for the ordinary object layout crashes in a free-threaded
+    # Python as it is imported.
+    if "t" in getattr(sys, "abiflags", ""):
+        raise NotImplementedError(
+            "the profiler does not serve free-threaded builds of Python yet"
+        )
+    try:
+        from googlecloudprofiler import _native
+    except ImportError as e:
+        raise NotImplementedError(
+            "the profiler's native module cannot be loaded here: %s" % e
+        ) from e
+    return _native
+
+
+def _resolve(
+    service,
+    service_version,
+    project_id,
+    key_file,
+    disable_cpu,
+    disable_wall,
+    period_ms,
+    api_endpoint,
+    zone,
+    instance,
+):
+    """The keyword arguments of _native.start(), in the original's order of checks."""
+    endpoint = _config.find_endpoint(api_endpoint)
+    credentials = None
+    if not endpoint.local:
+        if key_file:
+            credentials = _credentials.load_file(key_file)
+        else:
+            credentials = _credentials.find_default()
+        if not credentials:
+            raise _credentials.CredentialsError(_NO_CREDENTIALS)
+    if disable_cpu:
+        _client_logger.info("CPU profiling is disabled by disable_cpu_profiling")
+    if disable_wall:
+        _client_logger.info("Wall profiling is disabled by disable_wall_profiling")
+    if disable_cpu and disable_wall:
+        raise ValueError("No profiling mode is enabled.")
+    project = _credentials.find_project(project_id, credentials, bool(key_file))
+    if not project and endpoint.local:
+        project = "local"
+    if not project:
+        raise ValueError(_NO_PROJECT)
+    name = _config.find_service(service)
+    labels = [("language", "python")]
+    version = _config.find_version(service_version)
+    if version:
+        labels.append(("version", version))
+    if zone:
+        labels.append(("zone", zone))
+    return {
+        "transport_path": _transport_path(),
+        "target": endpoint.target,
+        "tls": endpoint.tls,
+        "credentials_type": credentials.type if credentials else None,
+        "credentials_json": credentials.json if credentials else None,
+        "project": project,
+        "service": name,
+        "labels": tuple(labels),
+        "instance": instance,
+        "cpu": not disable_cpu,
+        "wall": not disable_wall,
+        "period_ns": _config.check_period_ms(period_ms),
+        "user_agent": "gcloud-python-profiler/%s" % __version__,
+        "api_client": "gl-python/%s gccl/%s"
+        % (platform.python_version(), __version__),
+    }
+
+
+def _transport_path():
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "_transport.so")
+
+
+def _install_hooks():
+    if _State.exit_hook:
+        return
+    _State.exit_hook = True
+    atexit.register(stop)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_fork():
+    """In the child: nothing of the agent runs here; say so where it is asked for."""
+    _State.lock = threading.RLock()
+    if _State.pid is not None and _logger.isEnabledFor(logging.INFO):
+        _logger.info(_FORKED, os.getpid())

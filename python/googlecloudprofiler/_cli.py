@@ -1,0 +1,398 @@
+"""The command line: `python -m googlecloudprofiler serve | run | show`.
+
+Exit status: 0 for success, 1 for a failure (one line on standard error says which),
+2 for wrong arguments; `run` ends as the program it runs.
+"""
+
+import argparse
+import math
+import os
+import sys
+
+from googlecloudprofiler import _run, _schedule, _serve, _store, _top
+
+PROGRAM = "python -m googlecloudprofiler"
+DEFAULT_ADDRESS = "127.0.0.1:8181"
+
+# The service's own limits for a duration, and a day for an interval.
+MIN_DURATION_S, MAX_DURATION_S = 0.1, 300.0
+MIN_INTERVAL_S, MAX_INTERVAL_S = 0.1, 86400.0
+
+
+class UsageError(Exception):
+    """Wrong arguments; one line for a person."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options):
+        options.setdefault("allow_abbrev", False)
+        super().__init__(**options)
+
+    def error(self, message):
+        raise UsageError("%s: %s (--help says more)" % (self.prog, message))
+
+
+def _seconds(least, most):
+    def parse(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(
+                "'%s' is not a number of seconds from %g to %g" % (text, least, most)
+            )
+        return value
+
+    return parse
+
+
+def _count(text):
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not 1 <= value <= 10**9:
+        raise argparse.ArgumentTypeError("'%s' is not a number from 1 on" % text)
+    return value
+
+
+def _types(text):
+    names = [name.strip().upper() for name in text.split(",")]
+    for name in names:
+        if name not in _schedule.TYPES:
+            raise argparse.ArgumentTypeError(
+                "'%s' is none of %s" % (name, ", ".join(_schedule.TYPES))
+            )
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError("'%s' names a type twice" % text)
+    return names
+
+
+def _one_type(text):
+    names = _types(text)
+    if len(names) > 1:
+        raise argparse.ArgumentTypeError("'%s' is more than one type" % text)
+    return names[0]
+
+
+def _add_store(parser):
+    parser.add_argument(
+        "--store",
+        metavar="DIR",
+        default=_store.default_directory(),
+        help="where profiles are kept (%(default)s)",
+    )
+
+
+def _add_rhythm(parser, interval_s, duration_s):
+    parser.add_argument(
+        "--interval",
+        metavar="S",
+        type=_seconds(MIN_INTERVAL_S, MAX_INTERVAL_S),
+        default=interval_s,
+        help="collect each type once in this many seconds for each deployment, taking"
+        " its processes in turns (%(default)g)",
+    )
+    parser.add_argument(
+        "--duration",
+        metavar="S",
+        type=_seconds(MIN_DURATION_S, MAX_DURATION_S),
+        default=duration_s,
+        help="how many seconds of a program one profile covers (%(default)g)",
+    )
+    parser.add_argument(
+        "--types",
+        metavar="LIST",
+        type=_types,
+        default=["CPU", "WALL"],
+        help="what is collected, by commas (CPU,WALL)",
+    )
+
+
+def _serve_parser():
+    parser = _Parser(
+        prog=PROGRAM + " serve",
+        description="Run a local service that speaks the Cloud Profiler API: agents"
+        " connect to it with GOOGLE_CLOUD_PROFILER_ENDPOINT=http://HOST:PORT.",
+        epilog="The first line on standard output is 'listening on ADDRESS'. SIGTERM"
+        " and SIGINT end the service with status 0, or with 1 where --until has not"
+        " been reached.",
+    )
+    parser.add_argument(
+        "--address",
+        default=DEFAULT_ADDRESS,
+        help="a loopback host:port (port 0 for a free one) or unix:PATH (%(default)s)",
+    )
+    _add_store(parser)
+    _add_rhythm(parser, 60.0, 10.0)
+    parser.add_argument(
+        "--until",
+        metavar="N",
+        type=_count,
+        help="end with status 0 once N profiles are stored",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="S",
+        type=_seconds(0.0, MAX_INTERVAL_S * 365),
+        help="end after this many seconds, with status 1 if --until was given",
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="N",
+        type=_count,
+        default=_store.DEFAULT_KEEP,
+        help="how many profiles stay stored; older ones are deleted (%(default)d)",
+    )
+    parser.add_argument(
+        "--end-with-stdin",
+        action="store_true",
+        help="end when standard input is closed, so with whoever holds its other end",
+    )
+    parser.add_argument(
+        "--detach",
+        action="store_true",
+        help="go on in the background and end with standard input",
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", help="print nothing after the first two lines"
+    )
+    return parser
+
+
+def _serve_command(arguments):
+    options = _serve_parser().parse_args(arguments)
+    if options.detach and os.fork():
+        os._exit(0)
+    return _serve.serve(
+        options.address,
+        options.store,
+        options.types,
+        options.interval,
+        options.duration,
+        until=options.until,
+        timeout_s=options.timeout,
+        keep=options.keep,
+        end_with_stdin=options.end_with_stdin or options.detach,
+        quiet=options.quiet,
+    )
+
+
+def _run_parser():
+    parser = _Parser(
+        prog=PROGRAM + " run",
+        usage="%(prog)s [options] SCRIPT [ARGS...]\n"
+        "       %(prog)s [options] -m MODULE [ARGS...]",
+        description="Run a Python program as python itself would, profile it against"
+        " a local service of its own, and print the last CPU and WALL profile to"
+        " standard error when it ends.",
+        epilog="A program that is killed (also by SIGTERM, unless it catches it)"
+        " prints no tables; 'show' has them.",
+    )
+    parser.add_argument(
+        "--service",
+        metavar="NAME",
+        help="the name profiles are stored under (the program's)",
+    )
+    _add_store(parser)
+    # Short enough that a program of some ten seconds gets both types.
+    _add_rhythm(parser, 1.0, 5.0)
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=_count,
+        default=20,
+        help="functions in a table (%(default)d)",
+    )
+    return parser
+
+
+def _split_program(arguments):
+    """Our own arguments, the program, whether it is a module, and its arguments.
+
+    By hand, because argparse would look for our options among the program's.
+    """
+    i = 0
+    while i < len(arguments):
+        word = arguments[i]
+        if word in ("-h", "--help"):
+            return arguments[: i + 1], None, False, []
+        if word.startswith("-m"):
+            rest = ([word[2:]] if word[2:] else []) + arguments[i + 1 :]
+            if not rest:
+                break
+            return arguments[:i], rest[0], True, rest[1:]
+        if word == "--":
+            rest = arguments[i + 1 :]
+            return arguments[:i], rest[0] if rest else None, False, rest[1:]
+        if not word.startswith("-"):
+            return arguments[:i], word, False, arguments[i + 1 :]
+        i += 1 if "=" in word else 2
+    return arguments[:i], None, False, []
+
+
+def _run_command(arguments):
+    ours, program, is_module, theirs = _split_program(arguments)
+    parser = _run_parser()
+    options = parser.parse_args(ours)
+    if program is None:
+        parser.error("a SCRIPT or -m MODULE is needed")
+    if not is_module and not os.path.exists(program):
+        parser.error("there is no file '%s'" % program)
+
+    session = _run.Session(
+        options.service or _run.service_name(program),
+        options.store,
+        [
+            *("--store", options.store),
+            *("--interval", repr(options.interval)),
+            *("--duration", repr(options.duration)),
+            *("--types", ",".join(options.types)),
+        ],
+        options.limit,
+    )
+    session.start()
+    _run.run_program(program, is_module, theirs)
+    return 0
+
+
+def _show_parser():
+    parser = _Parser(
+        prog=PROGRAM + " show",
+        description="Print which functions a profile's time went to: a stored one by"
+        " its id, any pprof file by its path, or the newest that is stored.",
+    )
+    parser.add_argument(
+        "profiles",
+        nargs="*",
+        metavar="FILE_OR_ID",
+        help="a file, or an id or its first digits",
+    )
+    _add_store(parser)
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=_count,
+        default=20,
+        help="functions in a table, or profiles in a list (%(default)d)",
+    )
+    parser.add_argument(
+        "--type",
+        type=_one_type,
+        help="the newest of this type, or only this type in a list",
+    )
+    parser.add_argument(
+        "--sort",
+        choices=("self", "total"),
+        default="self",
+        help="the column to order by (%(default)s)",
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="list what is stored, newest first"
+    )
+    return parser
+
+
+def _show_command(arguments):
+    try:
+        return _show(arguments)
+    except BrokenPipeError:  # as by `show | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _show(arguments):
+    parser = _show_parser()
+    options = parser.parse_args(arguments)
+    width = _top.width_of(sys.stdout)
+    if options.list:
+        if options.profiles:
+            parser.error("--list goes without profiles")
+        with _store.Store.open_existing(options.store) as store:
+            rows = store.find(type=options.type, limit=options.limit)
+        _top.write(sys.stdout, _top.listing(rows, width))
+        return 0
+
+    decode = _serve.native().decode_profile
+    for i, wanted in enumerate(options.profiles or [None]):
+        title, data = _find_profile(wanted, options)
+        try:
+            profile = decode(data)
+        except (ValueError, RuntimeError) as e:
+            raise _store.StoreError("cannot read %s: %s" % (title, e)) from e
+        lines = _top.table(profile, title, options.sort, options.limit, width)
+        _top.write(sys.stdout, ([""] if i else []) + lines)
+    return 0
+
+
+def _find_profile(wanted, options):
+    """A title and the bytes of one profile: a file's, or a stored one's."""
+    if wanted is not None and os.path.exists(wanted):
+        try:
+            with open(wanted, "rb") as file:
+                return wanted, file.read()
+        except OSError as e:
+            raise _store.StoreError(
+                "cannot read '%s': %s" % (wanted, e.strerror)
+            ) from e
+    with _store.Store.open_existing(options.store) as store:
+        if wanted is None:
+            rows = store.find(type=options.type, limit=1)
+        else:
+            rows = store.find(prefix=wanted, limit=2)
+        if not rows:
+            raise _store.StoreError(_nothing_found(wanted, options))
+        if len(rows) > 1:
+            raise _store.StoreError("'%s' begins more than one id" % wanted)
+        row = rows[0]
+        title = "%s profile of '%s', %s" % (
+            row.type,
+            row.target or "unknown",
+            store.path(row),
+        )
+        return title, store.read(row)
+
+
+def _nothing_found(wanted, options):
+    if wanted is None:
+        kind = options.type + " " if options.type else ""
+        return "no %sprofiles are stored in '%s'" % (kind, options.store)
+    return "'%s' is neither a file nor the id of a profile in '%s'" % (
+        wanted,
+        options.store,
+    )
+
+
+_COMMANDS = {
+    "serve": (_serve_command, "receive, schedule and store profiles"),
+    "run": (_run_command, "run a program and print where its time went"),
+    "show": (_show_command, "print or list what is stored"),
+}
+
+
+def _help():
+    lines = ["usage: %s COMMAND [OPTIONS...]" % PROGRAM, ""]
+    lines += ["  %-6s %s" % (name, text) for name, (_, text) in _COMMANDS.items()]
+    return [*lines, "", "%s COMMAND --help says more." % PROGRAM]
+
+
+def main(arguments):
+    """Run a command; returns the exit status. An exception of the program that
+    `run` runs goes through, as everything of that program does."""
+    if arguments[:1] in (["-h"], ["--help"]):
+        _top.write(sys.stdout, _help())
+        return 0
+    if not arguments or arguments[0] not in _COMMANDS:
+        _serve.complain("a command is needed: %s" % ", ".join(_COMMANDS))
+        return 2
+    try:
+        return _COMMANDS[arguments[0]][0](arguments[1:])
+    except UsageError as e:
+        sys.stderr.write("%s\n" % e)
+        return 2
+    except (_store.StoreError, _serve.ServeError) as e:
+        _serve.complain(str(e))
+        return 1

@@ -1,0 +1,262 @@
+"""`run`: a program under the profiler, against a local service of its own."""
+
+import atexit
+import importlib.machinery
+import io
+import os
+import pkgutil
+import re
+import runpy
+import select
+import subprocess
+import sys
+import types
+
+from googlecloudprofiler import _serve, _store, _top
+
+START_S = 15.0  # for the service to listen
+END_S = 5.0  # for the service to let go of its standard output
+
+TABLES = ("CPU", "WALL")  # printed at the end, in this order
+
+_FILE = (lambda: None).__code__.co_filename
+
+
+class Service:
+    """The local service as a process of its own.
+
+    It ends when its standard input is closed, so it cannot outlive this process,
+    however that ends. It is not a child of this process: a program that waits for
+    its children must not find one it did not start.
+    """
+
+    def __init__(self, options):
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "googlecloudprofiler", "serve"),
+                *("--address", "127.0.0.1:0", "--quiet", "--detach"),
+                *options,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the program
+        )
+        if hasattr(os, "register_at_fork"):
+            # A forked child would keep the service alive by its copy of the pipe.
+            os.register_at_fork(after_in_child=self._forget)
+        line = _read_line(self._process.stdout, START_S)
+        self._process.wait()  # it went to the background
+        if not line.startswith("listening on "):
+            self.end()
+            raise _serve.ServeError("the local service did not start")
+        self.address = line[len("listening on ") :].strip()
+
+    def _forget(self):
+        for stream in (self._process.stdin, self._process.stdout):
+            try:
+                stream.close()
+            except OSError:
+                pass
+
+    def end(self):
+        """Have it end, and wait until it has; says whether it did in time."""
+        try:
+            self._process.stdin.close()
+        except OSError:
+            pass
+        try:
+            with self._process.stdout as stream:
+                return _wait_for_end(stream, END_S)
+        except (OSError, ValueError):  # the program closed what it did not open
+            return True
+
+
+def _readable(stream, seconds):
+    poll = select.poll()
+    poll.register(stream, select.POLLIN)
+    return bool(poll.poll(int(seconds * 1000)))
+
+
+def _read_line(stream, seconds):
+    """One line, or what came of it until the end; "" when none came in time."""
+    line = b""
+    while not line.endswith(b"\n") and _readable(stream, seconds):
+        byte = os.read(stream.fileno(), 1)
+        if not byte:
+            break
+        line += byte
+    return line.decode("utf-8", "replace")
+
+
+def _wait_for_end(stream, seconds):
+    while _readable(stream, seconds):
+        if not os.read(stream.fileno(), 4096):
+            return True
+    return False
+
+
+def service_name(program):
+    """A service's name made of a program's: lower case, only what the API takes."""
+    stem = os.path.basename(os.path.abspath(program))
+    if stem.endswith((".py", ".pyc", ".pyz")):
+        stem = stem.rpartition(".")[0]
+    name = re.sub(r"[^-a-z0-9_.]+", "-", stem.lower())[:255].strip("-_.")
+    return name or "program"
+
+
+class Session:
+    """The service, the agent, and the tables at the end."""
+
+    def __init__(self, service, directory, options, limit):
+        self._name = service
+        self._directory = directory
+        self._limit = limit
+        self._pid = os.getpid()
+        decode = _serve.native().decode_profile
+        with _store.Store(directory, decode, warn=_serve.complain) as store:
+            self._last_seq = store.last_seq()
+        self._decode = decode
+        self._service = Service(options)
+
+    def start(self):
+        """Start the agent in this process."""
+        import googlecloudprofiler
+
+        # Registered first, called last: after the program's own exit handlers and
+        # after all of its threads have ended.
+        atexit.register(self.finish)
+        try:
+            googlecloudprofiler.start(
+                service=self._name, api_endpoint="http://" + self._service.address
+            )
+        except (ValueError, NotImplementedError, OSError, RuntimeError) as e:
+            atexit.unregister(self.finish)
+            self._service.end()
+            raise _serve.ServeError("cannot start the profiler: %s" % e) from e
+
+    def finish(self):
+        """Stop everything and print the tables to standard error."""
+        import googlecloudprofiler
+
+        if os.getpid() != self._pid:  # in a forked child that exits
+            return
+        googlecloudprofiler.stop()
+        if not self._service.end():
+            _serve.complain("the local service takes long to end")
+        try:
+            self._print_tables()
+        except _store.StoreError as e:
+            _serve.complain(str(e))
+        except (AttributeError, OSError, ValueError):
+            pass  # nobody listens on standard error
+
+    def _print_tables(self):
+        with _store.Store.open_existing(self._directory) as store:
+            rows = store.find(target=self._name, after=self._last_seq)
+            newest = [next((r for r in rows if r.type == t), None) for t in TABLES]
+            if not any(newest):
+                _serve.complain("the program ended before a profile was collected")
+                return
+            for row in newest:
+                if row is not None:
+                    self._print_table(store, row)
+
+    def _print_table(self, store, row):
+        try:
+            profile = self._decode(store.read(row))
+        except (ValueError, RuntimeError) as e:
+            raise _store.StoreError("'%s': %s" % (store.path(row), e)) from e
+        width = _top.width_of(sys.stderr)
+        title = "%s profile of '%s', %s" % (row.type, row.target, store.path(row))
+        lines = _top.table(profile, title, limit=self._limit, width=width)
+        _top.write(sys.stderr, ["", *lines])
+
+
+def _fresh_main():
+    """A new, empty `__main__` in the place of ours, for the program."""
+    module = types.ModuleType("__main__")
+    module.__dict__["__builtins__"] = sys.modules["builtins"]
+    sys.modules["__main__"] = module
+    return module
+
+
+def _has_first_path():
+    """Whether sys.path[0] is the program's place (ours, as yet): not with -P or -I."""
+    return not (sys.flags.isolated or getattr(sys.flags, "safe_path", False))
+
+
+def run_module(name, arguments):
+    """As `python -m name arguments`."""
+    sys.argv[:] = ["-m", *arguments]
+    if _has_first_path():
+        sys.path[0] = os.getcwd() if sys.version_info >= (3, 7) else ""
+    _fresh_main()
+    # What `python -m` itself calls, by this name, in every version.
+    runpy._run_module_as_main(name)
+
+
+def run_script(path, arguments):
+    """As `python path arguments`: a file, a compiled one, a directory or a zip."""
+    sys.argv[:] = [path, *arguments]
+    main = _fresh_main()
+    # From 3.9 on, __file__ is absolute while sys.argv[0] stays as it was given.
+    file = os.path.abspath(path) if sys.version_info >= (3, 9) else path
+    if pkgutil.get_importer(file) is not None:  # a directory or a zip
+        if _has_first_path():
+            sys.path[0] = file
+        else:
+            sys.path.insert(0, file)
+        runpy._run_module_as_main("__main__", alter_argv=False)
+        return
+    if _has_first_path():
+        sys.path[0] = os.path.dirname(os.path.realpath(path))
+    code, loader = _load(path, file)
+    main.__file__ = file
+    main.__cached__ = None
+    main.__loader__ = loader("__main__", file)
+    exec(code, main.__dict__)
+
+
+def _load(path, file):
+    """The code of a script, and the kind of loader that Python would name."""
+    opener = getattr(io, "open_code", io.FileIO)  # 3.8 has the first
+    with opener(path) as stream:
+        code = pkgutil.read_code(stream)
+        if code is not None:
+            return code, importlib.machinery.SourcelessFileLoader
+        stream.seek(0)
+        source = stream.read()
+    code = compile(source, file, "exec", dont_inherit=True)
+    return code, importlib.machinery.SourceFileLoader
+
+
+def _without_our_frames(traceback):
+    """A traceback from the first frame below ours on, which is where Python's own
+    begins. None where there is none: the program does not compile."""
+    inner = traceback
+    while inner is not None and inner.tb_frame.f_code.co_filename != _FILE:
+        inner = inner.tb_next
+    while inner is not None and inner.tb_frame.f_code.co_filename == _FILE:
+        inner = inner.tb_next
+    return inner
+
+
+def run_program(program, is_module, arguments):
+    """Run it as Python would; an exception of it goes on to Python, whose hook is
+    shown a traceback without our frames."""
+    try:
+        if is_module:
+            run_module(program, arguments)
+        else:
+            run_script(program, arguments)
+    except SystemExit:
+        raise
+    except BaseException:
+        hook = sys.excepthook
+
+        def show(kind, value, traceback):
+            traceback = _without_our_frames(traceback)
+            hook(kind, value.with_traceback(traceback), traceback)
+
+        sys.excepthook = show
+        raise

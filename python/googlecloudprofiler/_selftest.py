@@ -1,0 +1,70 @@
+"""The self-test at start: does the sampler read this interpreter right?
+
+Known frames (plain, generator, coroutine, with C between) call down to a walk of
+their own stack, which is compared with what Python says.
+"""
+
+import sys
+
+
+def run(walk):
+    """Raise NotImplementedError unless `walk()` agrees with Python.
+
+    `walk` returns the calling thread's stack, leaf first, as tuples (qualified
+    name, file, line, first line); it is _native.walk_self.
+    """
+    for read, told in _collect(walk):
+        if read != told:
+            raise NotImplementedError(
+                "the profiler does not read this Python (%s) right: its self-test "
+                "found %r where Python says %r; please report this"
+                % (sys.version.split()[0], *_first_difference(read, told))
+            )
+
+
+def _first_difference(read, told):
+    for a, b in zip(read, told):
+        if a != b:
+            return a, b
+    return len(read), len(told)
+
+
+def _collect(walk):
+    """Pairs (what was read, what Python says), from frames of several kinds."""
+    found = []
+
+    def look():
+        frame = sys._getframe()
+        read = walk(); told = _told_by_python(frame)  # noqa: E702, same line
+        found.append((read, told))
+
+    def generator():
+        yield look()
+
+    async def coroutine():
+        look()
+
+    class Nested:
+        def method(self, item):
+            look()
+            return item
+
+    look()
+    list(generator())
+    sorted([2, 1], key=Nested().method)
+    awaited = coroutine()
+    try:
+        awaited.send(None)
+    except StopIteration:
+        pass
+    return found
+
+
+def _told_by_python(frame):
+    told = []
+    while frame is not None:
+        code = frame.f_code
+        name = getattr(code, "co_qualname", code.co_name)
+        told.append((name, code.co_filename, frame.f_lineno, code.co_firstlineno))
+        frame = frame.f_back
+    return told

@@ -1,0 +1,341 @@
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/loop.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "transport/transport.h"
+
+/* All strings of the options: certificates are the long ones. */
+#define STRINGS_BYTES (4 << 20)
+
+struct agent {
+	struct cprof_agent_options opts;
+	struct cprof_arena strings;
+	uint64_t random;
+
+	atomic_bool stop;
+	pthread_mutex_t lock;	/* protects what follows */
+	pthread_cond_t changed; /* `stop` or `ended` */
+	struct cprof_profiler *profiler;
+	bool ended;
+	int users; /* the thread and the process: the last one frees */
+};
+
+static struct {
+	pthread_mutex_t lock; /* protects what follows */
+	struct agent *agent;
+	bool forked;
+	bool handler;
+} process = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* A child has none of our threads, and the lock may be held by one of them. */
+static void after_fork_in_child(void)
+{
+	pthread_mutex_init(&process.lock, NULL);
+	process.agent = NULL;
+	process.forked = true;
+	cprof_log_abandon();
+}
+
+static const char *keep(struct agent *a, const char *s)
+{
+	size_t len = s ? strlen(s) + 1 : 0;
+	char *to = s ? cprof_arena_take(&a->strings, len) : NULL;
+
+	if (to)
+		memcpy(to, s, len);
+	return to;
+}
+
+/* False when the strings are too long for the arena. */
+static bool keep_strings(struct agent *a)
+{
+	struct cprof_profiler_options *p = &a->opts.profiler;
+	struct cprof_deployment *d = &p->deployment;
+	const char **all[] = { &a->opts.transport_path, &p->channel.target,
+		&p->channel.credentials_json, &p->channel.roots_pem,
+		&p->channel.user_agent, &p->api_client, &p->instance,
+		&d->project, &d->target };
+	bool fits = true;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		bool given = *all[i] != NULL;
+
+		*all[i] = keep(a, *all[i]);
+		fits = fits && (*all[i] != NULL) == given;
+	}
+	for (size_t i = 0; i < d->label_nr; i++) {
+		d->label[i].name = keep(a, d->label[i].name);
+		d->label[i].value = keep(a, d->label[i].value);
+		fits = fits && d->label[i].name && d->label[i].value;
+	}
+	return fits;
+}
+
+static void init_condition(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+static int create(const struct cprof_agent_options *opts, struct agent **ret,
+	struct cprof_error *err)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
+	r = cprof_arena_init(&a->strings, STRINGS_BYTES, err);
+	if (r < 0)
+		goto fail_agent;
+	a->opts = *opts;
+	if (!keep_strings(a)) {
+		r = cprof_fail(err, CPROF_ETOOBIG,
+			"the configuration is longer than %d bytes",
+			STRINGS_BYTES);
+		goto fail_strings;
+	}
+	a->random = (uint64_t)cprof_now_ns() | 1;
+	pthread_mutex_init(&a->lock, NULL);
+	init_condition(&a->changed);
+	a->users = 2;
+	*ret = a;
+	return 0;
+
+fail_strings:
+	cprof_arena_finish(&a->strings);
+fail_agent:
+	free(a);
+	return r;
+}
+
+static void leave(struct agent *a)
+{
+	bool last;
+
+	pthread_mutex_lock(&a->lock);
+	last = --a->users == 0;
+	pthread_mutex_unlock(&a->lock);
+	if (!last)
+		return;
+	pthread_cond_destroy(&a->changed);
+	pthread_mutex_destroy(&a->lock);
+	cprof_arena_finish(&a->strings);
+	free(a);
+}
+
+static struct timespec deadline_after(int64_t delay_ns)
+{
+	int64_t when_ns = cprof_now_ns() + delay_ns;
+
+	return (struct timespec){ .tv_sec = when_ns / CPROF_NS_PER_S,
+		.tv_nsec = when_ns % CPROF_NS_PER_S };
+}
+
+static int create_profile(void *ctx, struct cprof_assignment *ret,
+	int64_t *ret_retry_ns, struct cprof_error *err)
+{
+	struct agent *a = ctx;
+
+	return cprof_profiler_create_profile(a->profiler, a->opts.type,
+		a->opts.type_nr, ret, ret_retry_ns, err);
+}
+
+static int update_profile(void *ctx, const struct cprof_assignment *assignment,
+	const uint8_t *profile, size_t len, struct cprof_error *err)
+{
+	struct agent *a = ctx;
+
+	return cprof_profiler_update_profile(
+		a->profiler, assignment, profile, len, err);
+}
+
+static int collect(void *ctx, enum cprof_profile_type type,
+	int64_t duration_ns, struct cprof_buffer *out, struct cprof_error *err)
+{
+	struct agent *a = ctx;
+
+	return cprof_sampler_collect(&a->opts.sampler,
+		type == CPROF_PROFILE_CPU ? CPROF_SAMPLER_CPU
+					  : CPROF_SAMPLER_WALL,
+		duration_ns, &a->stop, out, err);
+}
+
+static bool wait(void *ctx, int64_t delay_ns)
+{
+	struct timespec deadline = deadline_after(delay_ns);
+	struct agent *a = ctx;
+	bool stop;
+
+	pthread_mutex_lock(&a->lock);
+	while (!a->stop && pthread_cond_timedwait(&a->changed, &a->lock,
+				   &deadline) != ETIMEDOUT)
+		;
+	stop = a->stop;
+	pthread_mutex_unlock(&a->lock);
+	return !stop;
+}
+
+static uint64_t next_random(void *ctx)
+{
+	struct agent *a = ctx;
+
+	/* Marsaglia's xorshift64, so that the program's generators rest. */
+	a->random ^= a->random << 13;
+	a->random ^= a->random >> 7;
+	a->random ^= a->random << 17;
+	return a->random;
+}
+
+static const struct cprof_loop_ops ops = {
+	.create_profile = create_profile,
+	.update_profile = update_profile,
+	.collect = collect,
+	.wait = wait,
+	.random = next_random,
+};
+
+static int connect_profiler(struct agent *a, struct cprof_error *err)
+{
+	struct cprof_profiler_options *opts = &a->opts.profiler;
+	struct cprof_profiler *profiler;
+	int r = cprof_transport_load(
+		a->opts.transport_path, &opts->transport, err);
+
+	if (r < 0)
+		return r;
+	r = opts->transport->start(err);
+	if (r < 0)
+		return r;
+	r = cprof_profiler_open(opts, &profiler, err);
+	if (opts->channel.credentials_json)
+		explicit_bzero((char *)opts->channel.credentials_json,
+			strlen(opts->channel.credentials_json));
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&a->lock);
+	a->profiler = profiler;
+	if (a->stop)
+		cprof_profiler_cancel(profiler);
+	pthread_mutex_unlock(&a->lock);
+	return 0;
+}
+
+static void disconnect(struct agent *a)
+{
+	struct cprof_profiler *profiler;
+
+	/* From here on nobody else can reach it to cancel. */
+	pthread_mutex_lock(&a->lock);
+	profiler = a->profiler;
+	a->profiler = NULL;
+	pthread_mutex_unlock(&a->lock);
+	cprof_profiler_close(profiler);
+}
+
+static void *run(void *arg)
+{
+	struct agent *a = arg;
+	struct cprof_error err;
+
+	cprof_thread_name(CPROF_THREAD_PREFIX "agent");
+	if (connect_profiler(a, &err) < 0)
+		cprof_log(CPROF_ERROR, "Cannot start profiling: %s",
+			err.message);
+	else
+		cprof_loop_run(&ops, a, a->opts.type, a->opts.type_nr);
+	disconnect(a);
+	pthread_mutex_lock(&a->lock);
+	a->ended = true;
+	pthread_cond_broadcast(&a->changed);
+	pthread_mutex_unlock(&a->lock);
+	leave(a);
+	return NULL;
+}
+
+static int start_locked(
+	const struct cprof_agent_options *opts, struct cprof_error *err)
+{
+	struct agent *a;
+	int r;
+
+	if (process.forked)
+		return cprof_fail(err, CPROF_EUNSUPPORTED,
+			"this build cannot profile a forked child: its gRPC "
+			"core does not survive a fork");
+	if (process.agent)
+		return cprof_fail(
+			err, CPROF_EINVAL, "the profiler runs already");
+	if (!process.handler &&
+		pthread_atfork(NULL, NULL, after_fork_in_child))
+		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
+	process.handler = true;
+	r = create(opts, &a, err);
+	if (r < 0)
+		return r;
+	r = cprof_thread_start(run, a, err);
+	if (r < 0) {
+		leave(a);
+		leave(a);
+		return r;
+	}
+	process.agent = a;
+	return 0;
+}
+
+int cprof_agent_start(
+	const struct cprof_agent_options *opts, struct cprof_error *err)
+{
+	int r;
+
+	pthread_mutex_lock(&process.lock);
+	r = start_locked(opts, err);
+	pthread_mutex_unlock(&process.lock);
+	return r;
+}
+
+void cprof_agent_stop(void)
+{
+	struct timespec deadline = deadline_after(CPROF_STOP_BOUND_NS);
+	struct agent *a;
+
+	pthread_mutex_lock(&process.lock);
+	a = process.agent;
+	process.agent = NULL;
+	pthread_mutex_unlock(&process.lock);
+	if (!a)
+		return;
+	pthread_mutex_lock(&a->lock);
+	a->stop = true;
+	if (a->profiler)
+		cprof_profiler_cancel(a->profiler);
+	pthread_cond_broadcast(&a->changed);
+	while (!a->ended && pthread_cond_timedwait(&a->changed, &a->lock,
+				    &deadline) != ETIMEDOUT)
+		;
+	pthread_mutex_unlock(&a->lock);
+	leave(a);
+}
+
+bool cprof_agent_running(void)
+{
+	bool running;
+
+	pthread_mutex_lock(&process.lock);
+	running = process.agent != NULL;
+	pthread_mutex_unlock(&process.lock);
+	return running;
+}

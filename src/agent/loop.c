@@ -1,0 +1,158 @@
+#include "agent/loop.h"
+
+#include "agent/backoff.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+/* A service that is just restarting is not worth a person's attention. */
+#define QUIET_FAILURES 2
+
+struct loop {
+	const struct cprof_loop_ops *ops;
+	void *ctx;
+	const enum cprof_profile_type *type;
+	size_t type_nr;
+	struct cprof_backoff backoff;
+	unsigned int failures; /* of CreateProfile, in a row */
+	unsigned int warned;   /* a bit for each code told in this outage */
+};
+
+static bool enabled(const struct loop *l, enum cprof_profile_type type)
+{
+	for (size_t i = 0; i < l->type_nr; i++)
+		if (l->type[i] == type)
+			return true;
+	return false;
+}
+
+/* Each kind of failure is told once in an outage; the rest is for debugging. */
+static enum cprof_level failure_level(struct loop *l, enum cprof_code code)
+{
+	unsigned int bit = 1U << -(int)code;
+
+	if (code == CPROF_EABORTED || (l->warned & bit))
+		return CPROF_DEBUG;
+	if (code == CPROF_EUNAVAILABLE && l->failures <= QUIET_FAILURES)
+		return CPROF_DEBUG;
+	l->warned |= bit;
+	return CPROF_WARNING;
+}
+
+static bool back_off(struct loop *l, int64_t retry_ns,
+	const struct cprof_error *err)
+{
+	int64_t delay_ns = cprof_backoff_next(
+		&l->backoff, retry_ns, l->ops->random(l->ctx));
+
+	l->failures++;
+	cprof_log(failure_level(l, err->code),
+		"Failed to create profile (will retry after %.3fs): %s",
+		(double)delay_ns / CPROF_NS_PER_S, err->message);
+	return l->ops->wait(l->ctx, delay_ns);
+}
+
+static void recovered(struct loop *l)
+{
+	if (l->warned)
+		cprof_log(CPROF_INFO, "The profiler service answers again");
+	l->failures = 0;
+	l->warned = 0;
+	cprof_backoff_reset(&l->backoff);
+}
+
+static int upload(struct loop *l, const struct cprof_assignment *a,
+	const struct cprof_buffer *profile, struct cprof_error *err)
+{
+	int64_t pause_ns = CPROF_UPLOAD_PAUSE_NS;
+	int r = 0;
+
+	for (int try = 1; try <= CPROF_UPLOAD_TRIES; try++) {
+		cprof_log(CPROF_DEBUG, "Starting to upload profile");
+		r = l->ops->update_profile(
+			l->ctx, a, profile->data, profile->len, err);
+		if (r != CPROF_EUNAVAILABLE || try == CPROF_UPLOAD_TRIES)
+			break;
+		if (!l->ops->wait(l->ctx, pause_ns))
+			return cprof_fail(err, CPROF_ECANCELED, "stopped");
+		pause_ns *= 2;
+	}
+	return r;
+}
+
+static int collect_and_upload(struct loop *l, const struct cprof_assignment *a,
+	struct cprof_error *err)
+{
+	struct cprof_buffer profile;
+	int r;
+
+	cprof_buffer_init(&profile, CPROF_MAX_UPLOAD_BYTES);
+	r = l->ops->collect(l->ctx, a->type, a->duration_ns, &profile, err);
+	if (!r)
+		r = upload(l, a, &profile, err);
+	cprof_buffer_finish(&profile);
+	return r;
+}
+
+/* One assignment; false when it is time to stop. */
+static bool run_assignment(struct loop *l, const struct cprof_assignment *a)
+{
+	const char *name = cprof_profile_type_name(a->type);
+	struct cprof_error err;
+	int r;
+
+	if (!enabled(l, a->type)) {
+		cprof_log(CPROF_WARNING, "Unexpected profile type: %s", name);
+		return l->ops->wait(l->ctx, CPROF_MIN_RETRY_NS);
+	}
+	cprof_log(CPROF_DEBUG, "Successfully created a %s profile", name);
+	r = collect_and_upload(l, a, &err);
+	if (r == CPROF_ECANCELED)
+		return false;
+	if (r < 0) {
+		cprof_log(CPROF_WARNING,
+			"Failed to collect and upload profile whose profile "
+			"type is %s: %s",
+			name, err.message);
+		return l->ops->wait(l->ctx, CPROF_MIN_RETRY_NS);
+	}
+	return true;
+}
+
+/* One round; false when it is time to stop. */
+static bool run_round(struct loop *l)
+{
+	struct cprof_assignment a;
+	struct cprof_error err;
+	int64_t retry_ns = -1;
+	bool go_on;
+	int r;
+
+	cprof_assignment_init(&a);
+	cprof_log(CPROF_DEBUG, "Starting to create profile");
+	r = l->ops->create_profile(l->ctx, &a, &retry_ns, &err);
+	if (r == CPROF_ECANCELED) {
+		go_on = false;
+	} else if (r < 0) {
+		go_on = back_off(l, r == CPROF_EABORTED ? retry_ns : -1, &err);
+	} else {
+		recovered(l);
+		go_on = run_assignment(l, &a);
+	}
+	cprof_assignment_finish(&a);
+	return go_on;
+}
+
+void cprof_loop_run(const struct cprof_loop_ops *ops, void *ctx,
+	const enum cprof_profile_type *type, size_t type_nr)
+{
+	struct loop l = {
+		.ops = ops,
+		.ctx = ctx,
+		.type = type,
+		.type_nr = type_nr,
+	};
+
+	cprof_backoff_init(&l.backoff);
+	while (run_round(&l))
+		;
+}

@@ -1,0 +1,76 @@
+#ifndef CPROF_BASE_LIMITS_H
+#define CPROF_BASE_LIMITS_H
+
+#include "base/clock.h"
+
+/*
+ * Every maximum in one table, with its reason. What comes from outside (a
+ * server's reply, a file, another thread's memory) is clamped to these before
+ * it is used.
+ */
+
+/* words */
+#define CPROF_MAX_LOG_RECORDS 64 /* the agent says about 4 a minute */
+
+/* the service's own rules (its published API) */
+#define CPROF_MAX_LABEL_BYTES  512  /* one label's value */
+#define CPROF_MAX_LABELS_BYTES 1024 /* all names and values of one resource */
+#define CPROF_MAX_LABELS       32   /* ours; the service names no number */
+#define CPROF_MAX_TARGET_BYTES 255  /* a service name, by its pattern */
+#define CPROF_MAX_NAME_BYTES   512  /* projects/P/profiles/ID */
+
+/* the wire */
+#define CPROF_MAX_REPLY_BYTES	(1 << 20)  /* a reply is some hundred bytes */
+#define CPROF_MAX_REQUEST_BYTES (64 << 20) /* what our server will take in */
+#define CPROF_MAX_TRAILER_BYTES 256	   /* retry info takes 10 */
+#define CPROF_MAX_OPEN_CALLS	1024	   /* as many agents wait in our server */
+#define CPROF_CHANNEL_IDLE_NS	(1800 * CPROF_NS_PER_S) /* as grpc documents */
+#define CPROF_RECONNECT_MIN_NS	(1 * CPROF_NS_PER_S)	/* core, while down */
+#define CPROF_RECONNECT_MAX_NS	(30 * CPROF_NS_PER_S)	/* less than ours */
+
+/* time */
+#define CPROF_CREATE_DEADLINE_NS (3600 * CPROF_NS_PER_S) /* server's own */
+#define CPROF_UPDATE_DEADLINE_NS (30 * CPROF_NS_PER_S)	 /* API's advice */
+#define CPROF_KEEPALIVE_NS	 (300 * CPROF_NS_PER_S) /* servers punish less */
+#define CPROF_KEEPALIVE_TIMEOUT_NS (30 * CPROF_NS_PER_S)
+#define CPROF_BACKOFF_MIN_NS	   (60 * CPROF_NS_PER_S) /* as all agents */
+#define CPROF_BACKOFF_MAX_NS	   (3600 * CPROF_NS_PER_S)
+#define CPROF_MIN_RETRY_NS	   (1 * CPROF_NS_PER_S) /* no busy loop */
+#define CPROF_UPLOAD_TRIES	   3
+#define CPROF_UPLOAD_PAUSE_NS	   (2 * CPROF_NS_PER_S) /* doubled each time */
+#define CPROF_DEFAULT_DURATION_NS  (10 * CPROF_NS_PER_S)
+#define CPROF_MIN_DURATION_NS	   (100 * CPROF_NS_PER_MS)
+#define CPROF_MAX_DURATION_NS	   (300 * CPROF_NS_PER_S)
+#define CPROF_MIN_PERIOD_NS	   (1 * CPROF_NS_PER_MS) /* 1 kHz: 3 % of a core */
+#define CPROF_MAX_PERIOD_NS	   (1 * CPROF_NS_PER_S)
+#define CPROF_STOP_BOUND_NS	   (800 * CPROF_NS_PER_MS) /* of a second */
+
+/* the interpreter's memory */
+#define CPROF_PEEK_BYTES	   (4 << 20) /* two copies of the deepest stack */
+#define CPROF_MAX_INTERPRETERS	   64
+#define CPROF_MAX_THREADS	   8192
+#define CPROF_MAX_WALKED_FRAMES	   4096
+#define CPROF_KEPT_LEAF_FRAMES	   448 /* of a deeper stack ... */
+#define CPROF_KEPT_ROOT_FRAMES	   64  /* ... with [...] between */
+#define CPROF_MAX_CODE_NAME_BYTES  1024
+#define CPROF_MAX_CODE_FILE_BYTES  4096
+#define CPROF_MAX_CODE_LINES_BYTES (256 << 10) /* a table of 20,000 lines */
+#define CPROF_MAX_STACK_CHUNKS	   256 /* 16 KiB each, as CPython makes them */
+#define CPROF_MAX_CHUNK_BYTES	   (1 << 20)
+#define CPROF_WALK_TRIES	   6
+
+/* a window */
+#define CPROF_MAX_SEEN_THREADS 65536 /* living and ended */
+#define CPROF_MAX_STACKS	65536 /* 10 s at 100 Hz of 64 threads, all different */
+#define CPROF_MAX_CODES		65536
+#define CPROF_STACK_ARENA_BYTES (64 << 20)
+#define CPROF_CODE_ARENA_BYTES	(64 << 20)
+#define CPROF_COLD_TICKS	32 /* unmoved that long: visited in rotation */
+#define CPROF_MAX_TICK_PERIODS	10 /* one tick's weight after a suspend */
+
+/* a profile */
+#define CPROF_MAX_PROFILE_BYTES (256 << 20) /* unpacked: a builder, a reader */
+#define CPROF_MAX_UPLOAD_BYTES	(32 << 20)  /* gzipped */
+#define CPROF_MAX_COMMENTS	16
+
+#endif

@@ -1,0 +1,30 @@
+#ifndef CPROF_BASE_THREAD_H
+#define CPROF_BASE_THREAD_H
+
+#include <signal.h>
+
+#include "base/error.h"
+
+/*
+ * Block the program's signals for the calling thread, and for all threads it
+ * makes, until unblock. Those that a fault raises stay open: they go to the
+ * program's crash reporter.
+ */
+void cprof_signals_block(sigset_t *old);
+void cprof_signals_unblock(const sigset_t *old);
+
+/*
+ * Start a detached thread of ours that runs `body(arg)`, with the program's
+ * signals blocked.
+ */
+int cprof_thread_start(
+	void *(*body)(void *), void *arg, struct cprof_error *err);
+
+/*
+ * Name the calling thread. Names of our threads have at most 15 bytes and begin
+ * with CPROF_THREAD_PREFIX, by which the sampler knows them.
+ */
+#define CPROF_THREAD_PREFIX "cprof-"
+void cprof_thread_name(const char *name);
+
+#endif

@@ -1,0 +1,51 @@
+#ifndef CPROF_BINDING_BINDING_H
+#define CPROF_BINDING_BINDING_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "base/error.h"
+#include "sampler/sampler.h"
+
+/*
+ * What the files of this folder need of each other. Everything here is called
+ * with the GIL held; what returns an object returns a new reference, or NULL
+ * with an exception set.
+ */
+
+/* The one place where C errors become Python exceptions. Returns NULL. */
+PyObject *cprof__raise(const struct cprof_error *err);
+
+/*
+ * Text from outside as a str: bytes that are not UTF-8 become U+FFFD. NULL
+ * becomes an empty str.
+ */
+PyObject *cprof__text(const char *text);
+
+/* Add the type `Server` to the module. 0, or -1 with an exception set. */
+int cprof__server_add(PyObject *module);
+
+/*
+ * What the sampler has to know of this interpreter, less the period. 0, or -1
+ * with an exception set: NotImplementedError for a Python that is not served.
+ */
+int cprof__interpreter(struct cprof_sampler_options *ret);
+
+/*
+ * Records of the ring reach Python from open to close. Open is called without the
+ * GIL; close with it, and gives it up while it waits.
+ */
+int cprof__log_open(struct cprof_error *err);
+void cprof__log_close(void);
+
+/* What the module's functions do stands in python/googlecloudprofiler/_native.pyi */
+PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *cprof__stop(PyObject *self, PyObject *noargs);
+PyObject *cprof__running(PyObject *self, PyObject *noargs);
+PyObject *cprof__collect(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *cprof__walk_self(PyObject *self, PyObject *noargs);
+PyObject *cprof__line_at(PyObject *self, PyObject *args);
+PyObject *cprof__speak_through(PyObject *self, PyObject *arg);
+PyObject *cprof__decode_profile(PyObject *self, PyObject *arg);
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * The one door for words: records of the ring go to Python's logging from a
+ * thread that exists for nothing else. Whatever a log handler does there, sampling
+ * goes on; and where the interpreter ends that thread, nobody waits for it.
+ */
+#include "binding/binding.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+
+/* The callable (level, text); never freed, for the thread may be within it. */
+static PyObject *speaker;
+
+static struct {
+	pthread_mutex_t lock;	/* protects what follows */
+	pthread_cond_t changed; /* `running` */
+	bool running;
+} thread = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false };
+
+static void speak(long level, const char *words)
+{
+	PyObject *text = cprof__text(words), *result = NULL;
+
+	if (text)
+		result = PyObject_CallFunction(speaker, "lO", level, text);
+	/* A handler's failure is not the program's. */
+	if (!result)
+		PyErr_Clear();
+	Py_XDECREF(result);
+	Py_XDECREF(text);
+}
+
+/* Speak all there is. With the GIL held. */
+static void speak_all(void)
+{
+	struct cprof_log_record record;
+	uint64_t lost = cprof_log_take_lost();
+	char text[64];
+
+	while (speaker && cprof_log_pop(&record))
+		speak(record.level, record.text);
+	if (!speaker || !lost)
+		return;
+	snprintf(text, sizeof(text), "%llu log messages were lost",
+		(unsigned long long)lost);
+	speak(CPROF_WARNING, text);
+}
+
+static void *run(void *arg)
+{
+	PyGILState_STATE gil;
+
+	(void)arg;
+	cprof_thread_name(CPROF_THREAD_PREFIX "log");
+	/* Closed means that the interpreter may be ending: no GIL then. */
+	while (cprof_log_wait()) {
+		gil = PyGILState_Ensure();
+		speak_all();
+		PyGILState_Release(gil);
+	}
+	pthread_mutex_lock(&thread.lock);
+	thread.running = false;
+	pthread_cond_broadcast(&thread.changed);
+	pthread_mutex_unlock(&thread.lock);
+	return NULL;
+}
+
+/* The thread did not come along, and the lock may be held by it. */
+static void after_fork_in_child(void)
+{
+	pthread_mutex_init(&thread.lock, NULL);
+	pthread_cond_init(&thread.changed, NULL);
+	thread.running = false;
+}
+
+int cprof__log_open(struct cprof_error *err)
+{
+	static bool handler; /* protected by thread.lock */
+	int r = 0;
+
+	pthread_mutex_lock(&thread.lock);
+	if (!handler && pthread_atfork(NULL, NULL, after_fork_in_child)) {
+		pthread_mutex_unlock(&thread.lock);
+		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
+	}
+	handler = true;
+	cprof_log_open();
+	if (!thread.running)
+		r = cprof_thread_start(run, NULL, err);
+	thread.running = !r;
+	pthread_mutex_unlock(&thread.lock);
+	return r;
+}
+
+/* A handler that blocks holds the thread: it is not waited for longer. */
+#define CLOSE_BOUND_NS (200 * CPROF_NS_PER_MS)
+
+void cprof__log_close(void)
+{
+	struct timespec deadline;
+	int64_t when_ns = cprof_unix_ns() + CLOSE_BOUND_NS;
+
+	deadline.tv_sec = (time_t)(when_ns / CPROF_NS_PER_S);
+	deadline.tv_nsec = (long)(when_ns % CPROF_NS_PER_S);
+	Py_BEGIN_ALLOW_THREADS
+	cprof_log_close();
+	pthread_mutex_lock(&thread.lock);
+	while (thread.running && !pthread_cond_timedwait(
+					 &thread.changed, &thread.lock,
+					 &deadline))
+		;
+	pthread_mutex_unlock(&thread.lock);
+	Py_END_ALLOW_THREADS
+	speak_all();
+}
+
+PyObject *cprof__speak_through(PyObject *self, PyObject *arg)
+{
+	(void)self;
+	Py_INCREF(arg);
+	speaker = arg;
+	Py_RETURN_NONE;
+}

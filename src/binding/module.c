@@ -1,0 +1,76 @@
+#include "binding/binding.h"
+
+#include <string.h>
+
+static PyMethodDef methods[] = {
+	{ "start", (PyCFunction)(void (*)(void))cprof__start,
+		METH_VARARGS | METH_KEYWORDS, "Start the agent." },
+	{ "stop", cprof__stop, METH_NOARGS,
+		"Stop the agent; waits for it within bounds." },
+	{ "running", cprof__running, METH_NOARGS,
+		"Whether an agent was started and not stopped." },
+	{ "collect", (PyCFunction)(void (*)(void))cprof__collect,
+		METH_VARARGS | METH_KEYWORDS,
+		"Sample here and now; returns a gzipped profile." },
+	{ "walk_self", cprof__walk_self, METH_NOARGS,
+		"The calling thread's stack as the sampler reads it." },
+	{ "line_at", cprof__line_at, METH_VARARGS,
+		"The line of an instruction, by the sampler's decoder." },
+	{ "speak_through", cprof__speak_through, METH_O,
+		"Set what log records go to: a callable (level, text)." },
+	{ "decode_profile", cprof__decode_profile, METH_O,
+		"Read a pprof profile, gzipped or plain, into a dict." },
+	{ NULL, NULL, 0, NULL },
+};
+
+static int exec_module(PyObject *module)
+{
+	return cprof__server_add(module);
+}
+
+static PyModuleDef_Slot slots[] = {
+	{ Py_mod_exec, (void *)exec_module },
+	{ 0, NULL },
+};
+
+static struct PyModuleDef definition = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "_native",
+	.m_doc = "The native side of googlecloudprofiler. Not a public module.",
+	.m_methods = methods,
+	.m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__native(void);
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+	return PyModuleDef_Init(&definition);
+}
+
+PyObject *cprof__raise(const struct cprof_error *err)
+{
+	switch (err->code) {
+	case CPROF_ENOMEM:
+		return PyErr_NoMemory();
+	case CPROF_EINVAL:
+		PyErr_SetString(PyExc_ValueError, err->message);
+		return NULL;
+	case CPROF_EIO:
+		PyErr_SetString(PyExc_OSError, err->message);
+		return NULL;
+	case CPROF_EUNSUPPORTED:
+		PyErr_SetString(PyExc_NotImplementedError, err->message);
+		return NULL;
+	default:
+		PyErr_SetString(PyExc_RuntimeError, err->message);
+		return NULL;
+	}
+}
+
+PyObject *cprof__text(const char *text)
+{
+	const char *s = text ? text : "";
+
+	return PyUnicode_DecodeUTF8(s, (Py_ssize_t)strlen(s), "replace");
+}

@@ -1,0 +1,191 @@
+/*
+ * The sampler's own eyes on the calling thread: what the self-test at start, the
+ * tests and the benchmarks compare with what Python says.
+ */
+#include "binding/binding.h"
+
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "cpython/chain.h"
+#include "cpython/linetable.h"
+
+/* The `struct cprof_walker` and what it borrows, for one walk. */
+struct eyes {
+	struct cprof_peek *peek;
+	struct cprof_codes *codes;
+	struct cprof_walker *walker;
+	struct cprof_threads *threads;
+};
+
+static void close_eyes(struct eyes *e)
+{
+	free(e->threads);
+	cprof_walker_destroy(e->walker);
+	cprof_codes_destroy(e->codes);
+	cprof_peek_destroy(e->peek);
+}
+
+static int open_eyes(struct eyes *e, const struct cprof_sampler_options *opts,
+	struct cprof_error *err)
+{
+	int r;
+
+	*e = (struct eyes){ 0 };
+	r = cprof_peek_create(CPROF_PEEK_ANY, &e->peek, err);
+	if (r < 0)
+		return r;
+	r = cprof_codes_create(opts->layout, opts->code_type, &e->codes, err);
+	if (r < 0)
+		return r;
+	r = cprof_walker_create(
+		opts->layout, e->peek, e->codes, &e->walker, err);
+	if (r < 0)
+		return r;
+	e->threads = calloc(1, sizeof(*e->threads));
+	if (!e->threads)
+		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
+	return 0;
+}
+
+/* The entry of the calling thread on the interpreter's list. */
+static const struct cprof_thread_ref *find_self(
+	struct eyes *e, const struct cprof_sampler_options *opts)
+{
+	uintptr_t self = (uintptr_t)PyThreadState_Get();
+
+	if (cprof_threads_update(
+		    e->threads, e->peek, opts->layout, opts->runtime) < 0)
+		return NULL;
+	for (int i = 0; i < e->threads->nr; i++)
+		if (e->threads->ref[i].state == self)
+			return &e->threads->ref[i];
+	return NULL;
+}
+
+/* (qualified name, file, line, first line) of a frame. */
+static PyObject *describe(
+	const struct cprof_codes *codes, const struct cprof_frame *f)
+{
+	struct cprof_buffer name, file;
+	struct cprof_error err;
+	PyObject *tuple = NULL;
+
+	cprof_buffer_init(&name, 2 * CPROF_MAX_CODE_NAME_BYTES);
+	cprof_buffer_init(&file, 2 * CPROF_MAX_CODE_FILE_BYTES);
+	if (f->code >= CPROF_CODE_PSEUDO)
+		tuple = Py_BuildValue("(iOii)", (int)f->code, Py_None, 0, 0);
+	else if (cprof_codes_name(codes, f->code, &name, &err) < 0 ||
+		cprof_codes_file(codes, f->code, &file, &err) < 0)
+		cprof__raise(&err);
+	else
+		tuple = Py_BuildValue("(s#s#ii)", name.data,
+			(Py_ssize_t)name.len, file.data, (Py_ssize_t)file.len,
+			(int)cprof_codes_line(codes, f->code, f->instr),
+			(int)cprof_codes_first_line(codes, f->code));
+	cprof_buffer_finish(&file);
+	cprof_buffer_finish(&name);
+	return tuple;
+}
+
+static PyObject *describe_all(
+	const struct cprof_codes *codes, const struct cprof_stack *stack)
+{
+	PyObject *list = PyList_New(stack->nr);
+
+	for (int i = 0; list && i < stack->nr; i++) {
+		PyObject *item = describe(codes, &stack->frame[i]);
+
+		if (!item)
+			Py_CLEAR(list);
+		else
+			PyList_SetItem(list, i, item);
+	}
+	return list;
+}
+
+PyObject *cprof__walk_self(PyObject *self, PyObject *noargs)
+{
+	static struct cprof_stack stack; /* under the GIL */
+	static struct cprof_chain_hint hint;
+	const struct cprof_thread_ref *ref;
+	struct cprof_sampler_options opts;
+	struct cprof_error err;
+	PyObject *list = NULL;
+	struct eyes eyes;
+
+	(void)self;
+	(void)noargs;
+	if (cprof__interpreter(&opts) < 0)
+		return NULL;
+	hint = (struct cprof_chain_hint){ 0 };
+	if (open_eyes(&eyes, &opts, &err) < 0) {
+		cprof__raise(&err);
+	} else if (!(ref = find_self(&eyes, &opts))) {
+		PyErr_SetString(PyExc_RuntimeError,
+			"the calling thread is not on the list of threads");
+	} else if (cprof_walk(eyes.walker, ref, &hint, 1, &stack) !=
+		CPROF_WALK_SETTLED) {
+		PyErr_SetString(PyExc_RuntimeError,
+			"the calling thread's stack cannot be read");
+	} else {
+		list = describe_all(eyes.codes, &stack);
+	}
+	close_eyes(&eyes);
+	return list;
+}
+
+PyObject *cprof__line_at(PyObject *self, PyObject *args)
+{
+	struct cprof_sampler_options opts;
+	const char *table;
+	Py_ssize_t len;
+	int first_line;
+	unsigned int instr;
+
+	(void)self;
+	if (!PyArg_ParseTuple(
+		    args, "y#iI:line_at", &table, &len, &first_line, &instr) ||
+		cprof__interpreter(&opts) < 0)
+		return NULL;
+	return PyLong_FromLong(cprof_line_at(opts.layout->lines,
+		(const uint8_t *)table, (size_t)len, first_line, instr));
+}
+
+PyObject *cprof__collect(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = { "kind", "duration_ns", "period_ns", NULL };
+	struct cprof_sampler_options opts;
+	struct cprof_buffer out;
+	struct cprof_error err;
+	PyObject *bytes = NULL;
+	const char *kind;
+	long long duration_ns, period_ns;
+	int r;
+
+	(void)self;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sLL:collect", names,
+		    &kind, &duration_ns, &period_ns) ||
+		cprof__interpreter(&opts) < 0)
+		return NULL;
+	if (period_ns < CPROF_MIN_PERIOD_NS || duration_ns < period_ns ||
+		duration_ns > CPROF_MAX_DURATION_NS) {
+		PyErr_SetString(PyExc_ValueError,
+			"period_ns or duration_ns is out of range");
+		return NULL;
+	}
+	opts.period_ns = period_ns;
+	cprof_buffer_init(&out, CPROF_MAX_UPLOAD_BYTES);
+	Py_BEGIN_ALLOW_THREADS
+	r = cprof_sampler_collect(&opts,
+		kind[0] == 'C' ? CPROF_SAMPLER_CPU : CPROF_SAMPLER_WALL,
+		duration_ns, NULL, &out, &err);
+	Py_END_ALLOW_THREADS
+	if (r < 0)
+		cprof__raise(&err);
+	else
+		bytes = PyBytes_FromStringAndSize(
+			(const char *)out.data, (Py_ssize_t)out.len);
+	cprof_buffer_finish(&out);
+	return bytes;
+}

@@ -1,0 +1,385 @@
+/* cprof_walk() runs within a tick: no allocation, no lock. */
+#include "cpython/chain.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpython/gather.h"
+
+/* How many places one call can check: four elements each, both ends. */
+#define CHECK_MAX 512
+
+/* What this walk knows of the content at a place. */
+struct verdict {
+	uint64_t walk; /* older: nothing */
+	bool same;
+};
+
+struct cprof_walker {
+	const struct cprof_layout *lay;
+	struct cprof_peek *peek;
+	struct cprof_codes *codes;
+	struct cprof_walk_stats stats;
+	struct cprof_gather gather;
+	/* The chain that counts, the second copy, and those of a later look. */
+	struct cprof_raw_chain chain, second, later[2];
+	int shared; /* frames from the root that both copies show */
+	struct verdict verdict[CPROF_MAX_CODES];
+	int handle[2][CHECK_MAX];
+	int place[CHECK_MAX];
+};
+
+int cprof_walker_create(const struct cprof_layout *lay,
+	struct cprof_peek *peek, struct cprof_codes *codes,
+	struct cprof_walker **ret, struct cprof_error *err)
+{
+	struct cprof_walker *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
+	w->lay = lay;
+	w->peek = peek;
+	w->codes = codes;
+	w->gather.lay = lay;
+	w->gather.peek = peek;
+	*ret = w;
+	return 0;
+}
+
+void cprof_walker_destroy(struct cprof_walker *w)
+{
+	free(w);
+}
+
+const struct cprof_walk_stats *cprof_walker_stats(const struct cprof_walker *w)
+{
+	return &w->stats;
+}
+
+static bool same_frame(
+	const struct cprof_raw_frame *a, const struct cprof_raw_frame *b)
+{
+	return a->frame == b->frame && a->code == b->code;
+}
+
+/* Frames from the root, in which callers agree on where they called as well. */
+static int shared_from_root(
+	const struct cprof_raw_chain *a, const struct cprof_raw_chain *b)
+{
+	int n = 0;
+
+	while (n < a->nr && n < b->nr) {
+		const struct cprof_raw_frame *f = &a->frame[a->nr - 1 - n];
+		const struct cprof_raw_frame *g = &b->frame[b->nr - 1 - n];
+
+		if (!same_frame(f, g))
+			break;
+		n++;
+		if (f->instr != g->instr)
+			break;
+	}
+	return n;
+}
+
+/* A suspended generator's frame has no caller: such a chain lacks its root. */
+static bool has_root(
+	const struct cprof_walker *w, const struct cprof_raw_chain *c)
+{
+	return c->nr == 0 || c->too_deep ||
+		c->frame[c->nr - 1].owner != w->lay->frame.owned_by_generator;
+}
+
+static void want_hinted(
+	struct cprof_walker *w, const struct cprof_chain_hint *hint)
+{
+	for (int i = 0; i < hint->place_nr; i++) {
+		w->place[i] = (int)hint->place[i];
+		w->handle[0][i] =
+			cprof_codes_want(w->codes, w->peek, w->place[i]);
+	}
+}
+
+/* Write down what `nr` checks of the list that ran came to. */
+static void judge(struct cprof_walker *w, int nr, int copy)
+{
+	for (int i = 0; i < nr; i++) {
+		struct verdict *v = &w->verdict[w->place[i]];
+
+		v->same = cprof_codes_same(
+			w->codes, w->peek, w->place[i], w->handle[copy][i]);
+		v->walk = w->stats.walks;
+	}
+}
+
+/*
+ * Try until both copies show one chain that reaches a root. Leaves the longest
+ * part that any try settled in `chain`, or all of it.
+ */
+static enum cprof_walk settle(
+	struct cprof_walker *w, const struct cprof_chain_hint *hint)
+{
+	struct cprof_raw_chain *best = &w->chain, *a = &w->later[0];
+
+	best->nr = 0;
+	best->too_deep = false;
+	for (int try = 0; try < CPROF_WALK_TRIES; try++) {
+		enum cprof_parse first, second;
+		uintptr_t missing;
+		int shared;
+
+		w->stats.tries++;
+		cprof_peek_begin(w->peek);
+		cprof__gather_want(&w->gather);
+		want_hinted(w, hint);
+		cprof_peek_run(w->peek);
+		first = cprof__gather_parse(&w->gather, 0, a, &missing);
+		if (first == CPROF_PARSE_OK)
+			second = cprof__gather_parse(
+				&w->gather, 1, &w->second, &missing);
+		else
+			second = first;
+		if (second == CPROF_PARSE_ENDED)
+			return CPROF_WALK_ENDED;
+		if (second == CPROF_PARSE_UNKNOWN) {
+			cprof__gather_discover(&w->gather, missing);
+			continue;
+		}
+		if (!has_root(w, a) || !has_root(w, &w->second))
+			continue;
+		shared = shared_from_root(a, &w->second);
+		if (a->nr == w->second.nr && shared == a->nr) {
+			judge(w, hint->place_nr, 0);
+			*best = *a;
+			return CPROF_WALK_SETTLED;
+		}
+		if (shared > best->nr) {
+			int cut = a->nr - shared;
+
+			memcpy(best->frame, a->frame + cut,
+				(size_t)shared * sizeof(a->frame[0]));
+			best->nr = shared;
+			best->too_deep = a->too_deep;
+		}
+	}
+	return CPROF_WALK_UNSETTLED;
+}
+
+static int place_of(const struct cprof_walker *w, int i)
+{
+	return cprof_codes_place(w->codes, w->chain.frame[i].code);
+}
+
+static bool judged(const struct cprof_walker *w, int place)
+{
+	return w->verdict[place].walk == w->stats.walks;
+}
+
+/* Check the content of all places of the chain that are not judged yet. */
+static void check_others(struct cprof_walker *w)
+{
+	int nr = 0;
+
+	cprof_peek_begin(w->peek);
+	for (int i = 0; i < w->chain.nr && nr < CHECK_MAX; i++) {
+		int place = place_of(w, i);
+
+		if (place < 0 || judged(w, place))
+			continue;
+		w->verdict[place] = (struct verdict){ w->stats.walks, false };
+		w->place[nr] = place;
+		w->handle[0][nr++] =
+			cprof_codes_want(w->codes, w->peek, place);
+	}
+	if (!nr)
+		return;
+	cprof_peek_run(w->peek);
+	judge(w, nr, 0);
+}
+
+/* Is the content seen now proof of what frame `i` runs? */
+static bool proven(const struct cprof_walker *w, int i, uint32_t tick)
+{
+	int place = place_of(w, i);
+
+	return place >= 0 && judged(w, place) && w->verdict[place].same &&
+		cprof_codes_steady(w->codes, place, tick);
+}
+
+/* Read what is at addresses that we know nothing, or nothing right, of. */
+static void learn_others(struct cprof_walker *w, uint32_t tick)
+{
+	static uintptr_t address[CPROF_LEARN_MAX]; /* one thread samples */
+	int nr = 0;
+
+	for (int i = 0; i < w->chain.nr && nr < CPROF_LEARN_MAX; i++) {
+		uintptr_t code = w->chain.frame[i].code;
+		int place = place_of(w, i), n = 0;
+
+		if (place >= 0 && judged(w, place) && w->verdict[place].same)
+			continue;
+		while (n < nr && address[n] != code)
+			n++;
+		if (n == nr)
+			address[nr++] = code;
+		if (place >= 0)
+			cprof_codes_changed(w->codes, place);
+	}
+	if (nr)
+		cprof_codes_learn(w->codes, w->peek, address, nr, tick);
+}
+
+/*
+ * Look once more, with the content of everything unproven before and behind.
+ * Returns how many frames from the root of `chain` still stood meanwhile; the
+ * leaf of the chain may have moved on within its code, then it is brought up to
+ * date.
+ */
+static int look_again(struct cprof_walker *w, uint32_t tick)
+{
+	struct cprof_raw_chain *c = &w->chain;
+	struct cprof_raw_frame *leaf = &c->frame[0];
+	const struct cprof_raw_chain *a = &w->later[0], *b = &w->later[1];
+	uintptr_t missing;
+	int nr = 0, standing;
+
+	/* Both ends are asked for by what is already on the list of places. */
+	for (int i = 0; i < c->nr && nr < CHECK_MAX; i++) {
+		int place = place_of(w, i), n = 0;
+
+		if (place < 0 || proven(w, i, tick))
+			continue;
+		while (n < nr && w->place[n] != place)
+			n++;
+		if (n == nr)
+			w->place[nr++] = place;
+	}
+	cprof_peek_begin(w->peek);
+	for (int i = 0; i < nr; i++)
+		w->handle[0][i] =
+			cprof_codes_want(w->codes, w->peek, w->place[i]);
+	cprof__gather_want(&w->gather);
+	for (int i = 0; i < nr; i++)
+		w->handle[1][i] =
+			cprof_codes_want(w->codes, w->peek, w->place[i]);
+	cprof_peek_run(w->peek);
+	for (int i = 0; i < nr; i++) {
+		struct verdict *v = &w->verdict[w->place[i]];
+
+		v->walk = w->stats.walks;
+		v->same = cprof_codes_same(w->codes, w->peek, w->place[i],
+				  w->handle[0][i]) &&
+			cprof_codes_same(w->codes, w->peek, w->place[i],
+				w->handle[1][i]);
+	}
+	if (cprof__gather_parse(
+		    &w->gather, 0, &w->later[0], &missing) != CPROF_PARSE_OK ||
+		cprof__gather_parse(&w->gather, 1, &w->later[1], &missing) !=
+			CPROF_PARSE_OK)
+		return 0;
+	standing = shared_from_root(a, b);
+	if (standing > shared_from_root(c, a))
+		standing = shared_from_root(c, a);
+	if (standing == c->nr && standing > 0)
+		leaf->instr = a->frame[a->nr - c->nr].instr;
+	else if (standing > 0 &&
+		c->frame[c->nr - standing].instr !=
+			a->frame[a->nr - standing].instr)
+		standing--; /* its callee is another one by now */
+	return standing;
+}
+
+static void put(struct cprof_stack *s, uint32_t code, int32_t instr)
+{
+	s->frame[s->nr++] = (struct cprof_frame){ code, instr };
+}
+
+/* Frame `i` of the chain as a frame of the stack; false for one to leave out. */
+static bool name_frame(struct cprof_walker *w, int i, int standing,
+	uint32_t tick, struct cprof_frame *ret)
+{
+	const struct cprof_raw_frame *f = &w->chain.frame[i];
+	int place = place_of(w, i);
+	bool stood = i >= w->chain.nr - standing;
+
+	*ret = (struct cprof_frame){ CPROF_CODE_GONE, -1 };
+	if (place < 0 || !judged(w, place) || !w->verdict[place].same ||
+		(!stood && !cprof_codes_steady(w->codes, place, tick))) {
+		w->stats.gone_frames++;
+		return true;
+	}
+	ret->code = cprof_codes_at(w->codes, place);
+	ret->instr = cprof_codes_instr(w->codes, ret->code, f->code, f->instr);
+	return f->owner == w->lay->frame.owned_by_generator ||
+		!cprof_codes_incomplete(w->codes, ret->code, ret->instr);
+}
+
+static void name_all(struct cprof_walker *w, enum cprof_walk how, int standing,
+	uint32_t tick, struct cprof_stack *ret)
+{
+	const struct cprof_raw_chain *c = &w->chain;
+	int skip_from = CPROF_KEPT_LEAF_FRAMES;
+	int skip_to = c->nr - CPROF_KEPT_ROOT_FRAMES;
+
+	ret->nr = 0;
+	if (how == CPROF_WALK_UNSETTLED)
+		put(ret, CPROF_CODE_UNSETTLED, -1);
+	for (int i = 0; i < c->nr; i++) {
+		struct cprof_frame f;
+
+		if (i == skip_from && skip_to > skip_from) {
+			put(ret, CPROF_CODE_ELIDED, -1);
+			i = skip_to;
+		}
+		if (name_frame(w, i, standing, tick, &f))
+			put(ret, f.code, f.instr);
+	}
+	if (c->too_deep)
+		put(ret, CPROF_CODE_TOO_DEEP, -1);
+	if (!ret->nr)
+		put(ret, CPROF_CODE_NO_FRAME, -1);
+}
+
+static void save_places(struct cprof_walker *w, struct cprof_chain_hint *hint)
+{
+	hint->place_nr = 0;
+	for (int i = 0; i < w->chain.nr; i++) {
+		int place = place_of(w, i), n = 0;
+
+		if (place < 0)
+			continue;
+		while (n < hint->place_nr && (int)hint->place[n] != place)
+			n++;
+		if (n == hint->place_nr && n < CPROF_HINT_PLACES)
+			hint->place[hint->place_nr++] = (uint32_t)place;
+	}
+}
+
+enum cprof_walk cprof_walk(struct cprof_walker *w,
+	const struct cprof_thread_ref *thread, struct cprof_chain_hint *hint,
+	uint32_t tick, struct cprof_stack *ret)
+{
+	enum cprof_walk how;
+	int standing = 0;
+
+	w->stats.walks++;
+	cprof__gather_init(&w->gather, thread, hint);
+	how = settle(w, hint);
+	if (how == CPROF_WALK_ENDED)
+		return how;
+	check_others(w);
+	for (int i = 0; i < w->chain.nr; i++) {
+		if (proven(w, i, tick))
+			continue;
+		learn_others(w, tick);
+		standing = look_again(w, tick);
+		break;
+	}
+	if (how == CPROF_WALK_UNSETTLED)
+		w->stats.unsettled++;
+	else
+		cprof__gather_save(&w->gather, &w->chain, hint);
+	save_places(w, hint);
+	name_all(w, how, standing, tick, ret);
+	return how;
+}

@@ -1,0 +1,109 @@
+#ifndef CPROF_CPYTHON_CHAIN_H
+#define CPROF_CPYTHON_CHAIN_H
+
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "cpython/code.h"
+#include "cpython/layout.h"
+#include "cpython/peek.h"
+#include "cpython/threads.h"
+
+/*
+ * The stack of another thread, copied while it runs: no GIL, no lock, nothing
+ * loaded. docs/sampling.md has the argument; in short:
+ *
+ * - All memory that the chain of frames lies in is copied twice in one system
+ *   call, outermost memory first, then the thread's state, the state again, and
+ *   back out. The chain counts only if both copies show the same one.
+ * - A chain that ends in a generator's frame is a chain cut short: a suspended
+ *   generator's frame points to nobody.
+ * - A frame gets a name only if the content of its code object is what it was
+ *   before (see cprof_codes_steady), or was read while the frame and all its
+ *   callers stood. Else it is CPROF_CODE_GONE, with its place in the stack.
+ */
+
+/* Frames that are not code of the program; numbers no code has. */
+enum cprof_pseudo_code {
+	CPROF_CODE_PSEUDO = 0xffffff00u, /* all of them are at least this */
+	CPROF_CODE_GONE = CPROF_CODE_PSEUDO, /* died before it was read */
+	CPROF_CODE_UNSETTLED, /* stood never still: the rest is not known */
+	CPROF_CODE_ELIDED,    /* left out of a deep stack */
+	CPROF_CODE_TOO_DEEP,  /* deeper than what is walked */
+	CPROF_CODE_NO_FRAME,  /* a thread with a state and no frame */
+	CPROF_CODE_DROPPED,   /* no room for its stack */
+	CPROF_CODE_EXITED,    /* CPU of threads that ended unseen */
+	CPROF_CODE_UNSAMPLED, /* CPU of threads never met on a CPU */
+	CPROF_CODE_NATIVE,    /* a thread without a Python state */
+	CPROF_CODE_PROFILER   /* our own threads */
+};
+
+struct cprof_frame {
+	uint32_t code;
+	int32_t instr; /* index in code units; -1 before the first */
+};
+
+#define CPROF_MAX_KEPT_FRAMES                                                  \
+	(CPROF_KEPT_LEAF_FRAMES + CPROF_KEPT_ROOT_FRAMES + 2)
+
+/* Leaf first. */
+struct cprof_stack {
+	int nr;
+	struct cprof_frame frame[CPROF_MAX_KEPT_FRAMES];
+};
+
+/* A frame as it was copied, before it is known whose it is. */
+struct cprof_raw_frame {
+	uintptr_t frame, code, instr;
+	uint8_t owner;
+};
+
+/*
+ * What the last walk of a thread taught about where its memory lies. A guess and
+ * nothing more: a wrong one costs a second try. Zeroed for a new thread.
+ */
+#define CPROF_HINT_CHUNKS 16
+#define CPROF_HINT_FRAMES 48
+#define CPROF_HINT_PLACES 64
+#define CPROF_HINT_LEAVES 3
+struct cprof_chain_hint {
+	uintptr_t cframe;
+	uint16_t chunk_nr, outside_nr, place_nr, leaf_nr;
+	struct {
+		uintptr_t address;
+		uint32_t len;
+	} chunk[CPROF_HINT_CHUNKS];
+	uintptr_t outside[CPROF_HINT_FRAMES]; /* frames outside of chunks */
+	uint32_t place[CPROF_HINT_PLACES];    /* where its codes lie */
+	/* The leaf frames: a thread that did not move still shows them. */
+	struct cprof_raw_frame leaf[CPROF_HINT_LEAVES];
+};
+
+enum cprof_walk {
+	CPROF_WALK_SETTLED,   /* the whole stack */
+	CPROF_WALK_UNSETTLED, /* a part from the root, marked; or just a mark */
+	CPROF_WALK_ENDED      /* there is no such thread any more */
+};
+
+struct cprof_walk_stats {
+	uint64_t walks, tries, unsettled, gone_frames;
+};
+
+struct cprof_walker;
+
+/* Borrows all of its arguments for its life. */
+int cprof_walker_create(const struct cprof_layout *lay,
+	struct cprof_peek *peek, struct cprof_codes *codes,
+	struct cprof_walker **ret, struct cprof_error *err);
+
+/* Accepts NULL. */
+void cprof_walker_destroy(struct cprof_walker *w);
+
+/* Runs within a tick. `tick` only ever grows. `ret` is set unless ENDED. */
+enum cprof_walk cprof_walk(struct cprof_walker *w,
+	const struct cprof_thread_ref *thread, struct cprof_chain_hint *hint,
+	uint32_t tick, struct cprof_stack *ret);
+
+const struct cprof_walk_stats *cprof_walker_stats(const struct cprof_walker *w);
+
+#endif

@@ -1,0 +1,37 @@
+#ifndef CPROF_CPYTHON_THREADS_H
+#define CPROF_CPYTHON_THREADS_H
+
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "cpython/layout.h"
+#include "cpython/peek.h"
+
+/*
+ * The threads that have a Python state, read from the interpreters' own lists
+ * without their lock. A thread is known by (address of its state, id): addresses
+ * are reused, ids never.
+ */
+struct cprof_thread_ref {
+	uintptr_t state;
+	uintptr_t interp;
+	uintptr_t link; /* the word that must point to `state` while it lives */
+	uint64_t id;
+};
+
+struct cprof_threads {
+	int nr;
+	int lost; /* over CPROF_MAX_THREADS, at the last update */
+	struct cprof_thread_ref ref[CPROF_MAX_THREADS];
+};
+
+/*
+ * Bring the list up to date. `runtime` is the address of _PyRuntime. The old
+ * list serves as a guess at what to read, so that mostly one call does. Returns
+ * 0, or -1 when the lists changed under our eyes: then `list` is as it was and
+ * the next tick will do. Runs within a tick.
+ */
+int cprof_threads_update(struct cprof_threads *list, struct cprof_peek *peek,
+	const struct cprof_layout *lay, uintptr_t runtime);
+
+#endif

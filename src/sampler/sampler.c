@@ -1,0 +1,86 @@
+#include "sampler/sampler.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "sampler/window.h"
+
+/* How long a sleep may be before the stop flag is looked at again. */
+#define MAX_SLEEP_NS (100 * CPROF_NS_PER_MS)
+
+static bool stopped(const atomic_bool *stop)
+{
+	return stop && atomic_load_explicit(stop, memory_order_relaxed);
+}
+
+/* False if it was cut short by `stop`. */
+static bool sleep_until(int64_t when_ns, const atomic_bool *stop)
+{
+	int64_t now_ns = cprof_now_ns();
+
+	while (now_ns < when_ns && !stopped(stop)) {
+		cprof_sleep_until_ns(when_ns - now_ns > MAX_SLEEP_NS
+				? now_ns + MAX_SLEEP_NS
+				: when_ns);
+		now_ns = cprof_now_ns();
+	}
+	return !stopped(stop);
+}
+
+/* Marsaglia's xorshift64: a phase needs no better, and nothing global. */
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/*
+ * One tick in each period, at a random phase, so that a program with a rhythm of
+ * its own is not always met at the same place. A period that is over before its
+ * tick came is missed; the next tick's weight covers it.
+ */
+static bool run_ticks(struct cprof_window *w, int64_t duration_ns,
+	const atomic_bool *stop)
+{
+	int64_t period_ns = w->opts->period_ns;
+	uint64_t random = (uint64_t)w->start_ns | 1;
+	int64_t ticks = duration_ns / period_ns;
+
+	for (int64_t i = 0; i < ticks; i++) {
+		int64_t begin_ns = w->start_ns + i * period_ns;
+		int64_t phase_ns = (int64_t)(next_random(&random) %
+			(uint64_t)period_ns);
+
+		if (cprof_now_ns() >= begin_ns + period_ns) {
+			w->missed_ticks++;
+			continue;
+		}
+		if (!sleep_until(begin_ns + phase_ns, stop))
+			return false;
+		cprof__window_tick(w, cprof_now_ns());
+	}
+	if (!sleep_until(w->start_ns + duration_ns, stop))
+		return false;
+	/* The end of the last period belongs to somebody, too. */
+	cprof__window_tick(w, cprof_now_ns());
+	return true;
+}
+
+int cprof_sampler_collect(const struct cprof_sampler_options *opts,
+	enum cprof_sampler_kind kind, int64_t duration_ns,
+	const atomic_bool *stop, struct cprof_buffer *out,
+	struct cprof_error *err)
+{
+	struct cprof_window w;
+	int r = cprof__window_open(opts, &w, err);
+
+	if (r < 0)
+		return r;
+	if (run_ticks(&w, duration_ns, stop))
+		r = cprof__window_report(&w, kind, out, err);
+	else
+		r = cprof_fail(err, CPROF_ECANCELED, "stopped");
+	cprof__window_close(&w);
+	return r;
+}

@@ -1,0 +1,332 @@
+/*
+ * What happens at each tick. Within it: no allocation, no lock, no string, no
+ * Python call; every foreign byte comes through cprof_peek.
+ */
+#include "sampler/window.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+
+/* What the one copy at the beginning of a tick tells of a thread. */
+enum look {
+	LOOK_STILL, /* its leaf frames are as they were */
+	LOOK_MOVED,
+	LOOK_STALE /* it is not on the list any more, or not where it was */
+};
+
+static struct cprof_live *live_at(struct cprof_window *w, int i)
+{
+	return &w->live[w->live_of[i]];
+}
+
+static bool same_ref(
+	const struct cprof_thread_ref *a, const struct cprof_thread_ref *b)
+{
+	return a->state == b->state && a->id == b->id;
+}
+
+/* Close the account of a thread: its CPU time as far as it was seen. */
+static void end_thread(struct cprof_window *w, struct cprof_live *t)
+{
+	if (t->cpu_first_ns >= 0)
+		w->seen[t->seen].cpu_ns = t->cpu_last_ns - t->cpu_first_ns;
+	t->in_use = false;
+}
+
+static uint32_t new_seen(struct cprof_window *w)
+{
+	/* The last one is shared by all that have no room. */
+	if (w->seen_nr == CPROF_MAX_SEEN_THREADS)
+		return w->seen_nr - 1;
+	w->seen[w->seen_nr] = (struct cprof_seen){ 0 };
+	return w->seen_nr++;
+}
+
+static int begin_thread(
+	struct cprof_window *w, const struct cprof_thread_ref *ref)
+{
+	int i = 0;
+
+	while (i < w->live_nr && w->live[i].in_use)
+		i++;
+	if (i == w->live_nr)
+		w->live_nr++;
+	w->live[i] = (struct cprof_live){
+		.ref = *ref,
+		.seen = new_seen(w),
+		.in_use = true,
+		.visited_tick = w->tick - 1,
+		.visited_wall_ns = w->wall_ns - w->weight_ns,
+		.cpu_first_ns = -1,
+		.cpu_last_ns = -1,
+	};
+	return i;
+}
+
+/* Bring `threads` and `live` up to date; a list that changes has to wait. */
+static void refresh_list(struct cprof_window *w)
+{
+	static struct cprof_threads old; /* one thread samples */
+	static uint16_t old_live[CPROF_MAX_THREADS];
+	int cursor = 0;
+
+	old.nr = w->threads->nr;
+	memcpy(old.ref, w->threads->ref, (size_t)old.nr * sizeof(old.ref[0]));
+	memcpy(old_live, w->live_of, (size_t)old.nr * sizeof(old_live[0]));
+	if (cprof_threads_update(w->threads, w->peek, w->opts->layout,
+		    w->opts->runtime) < 0)
+		return;
+	w->list_stale = false;
+	w->threads_lost += (uint64_t)w->threads->lost;
+
+	/* Both are in list order, new threads at the head of the new one. */
+	for (int i = 0; i < w->threads->nr; i++) {
+		const struct cprof_thread_ref *ref = &w->threads->ref[i];
+		int at = cursor;
+
+		while (at < old.nr && !same_ref(&old.ref[at], ref))
+			at++;
+		if (at == old.nr) {
+			w->live_of[i] = UINT16_MAX;
+			continue;
+		}
+		for (; cursor < at; cursor++)
+			end_thread(w, &w->live[old_live[cursor]]);
+		cursor++;
+		w->live_of[i] = old_live[at];
+		w->live[old_live[at]].ref = *ref; /* its link may be new */
+	}
+	for (; cursor < old.nr; cursor++)
+		end_thread(w, &w->live[old_live[cursor]]);
+	for (int i = 0; i < w->threads->nr; i++)
+		if (w->live_of[i] == UINT16_MAX)
+			w->live_of[i] = (uint16_t)begin_thread(
+				w, &w->threads->ref[i]);
+}
+
+/*
+ * Threads looked at in one tick, for the room in the peek list: three elements
+ * and the leaf frames each. More come in turn.
+ */
+#define MAX_DUE 1200
+
+/* Threads that have not moved for long are visited in rotation. */
+static bool is_due(const struct cprof_window *w, int i)
+{
+	const struct cprof_live *t = &w->live[w->live_of[i]];
+
+	return t->still_ticks < CPROF_COLD_TICKS ||
+		(w->tick + (uint32_t)i) % CPROF_COLD_TICKS == 0;
+}
+
+static bool is_first(const struct cprof_window *w, const struct cprof_live *t)
+{
+	return t->ref.link ==
+		t->ref.interp + w->opts->layout->interp.threads_head;
+}
+
+/* Put on the list what shows whether a thread lives and moved. */
+static void want_look(struct cprof_window *w, struct cprof_live *t)
+{
+	const struct cprof_layout *lay = w->opts->layout;
+
+	t->state = cprof_peek_add(w->peek, t->ref.state, lay->thread.size);
+	t->cframe = cprof_peek_add(
+		w->peek, t->hint.cframe, lay->cframe.size);
+	for (int i = 0; i < t->hint.leaf_nr; i++)
+		t->leaf[i] = cprof_peek_add(
+			w->peek, t->hint.leaf[i].frame, lay->frame.size);
+}
+
+static bool leaf_still(const struct cprof_window *w, const struct cprof_live *t)
+{
+	const struct cprof_layout *lay = w->opts->layout;
+	const void *cframe = cprof_peek_at(w->peek, t->cframe);
+
+	if (!t->tally || !cframe ||
+		cprof_load_ptr(cframe, lay->cframe.current_frame) !=
+			(t->hint.leaf_nr ? t->hint.leaf[0].frame : 0))
+		return false;
+	for (int i = 0; i < t->hint.leaf_nr; i++) {
+		const struct cprof_raw_frame *f = &t->hint.leaf[i];
+		const void *now = cprof_peek_at(w->peek, t->leaf[i]);
+
+		if (!now || cprof_load_ptr(now, lay->frame.f_code) != f->code ||
+			cprof_load_ptr(now, lay->frame.prev_instr) != f->instr)
+			return false;
+	}
+	return true;
+}
+
+static enum look look(struct cprof_window *w, const struct cprof_live *t)
+{
+	const struct cprof_layout *lay = w->opts->layout;
+	const void *link = cprof_peek_at(w->peek, t->link);
+	const void *state = cprof_peek_at(w->peek, t->state);
+	int32_t tid;
+
+	if (!link || cprof_load_ptr(link, 0) != t->ref.state || !state ||
+		cprof_load_u64(state, lay->thread.id) != t->ref.id)
+		return LOOK_STALE;
+	/* 0 until the new thread has written it itself. */
+	tid = (int32_t)cprof_load_u64(state, lay->thread.native_thread_id);
+	w->seen[t->seen].tid = tid > 0 ? tid : 0;
+	if (cprof_load_ptr(state, lay->thread.cframe) != t->hint.cframe)
+		return LOOK_MOVED;
+	return leaf_still(w, t) ? LOOK_STILL : LOOK_MOVED;
+}
+
+/* Which thread's state the GIL says it is held by; 0 for none. */
+static uintptr_t gil_holder(const struct cprof_layout *lay, const void *gil)
+{
+	if (!gil || !cprof_load_u32(gil, lay->gil.locked))
+		return 0;
+	return cprof_load_ptr(gil, lay->gil.last_holder);
+}
+
+static int64_t read_cpu(struct cprof_window *w, struct cprof_live *t)
+{
+	struct cprof_seen *seen = &w->seen[t->seen];
+	int64_t cpu_ns = seen->tid ? cprof_thread_cpu_ns(seen->tid) : -1;
+	const struct cprof_task *before;
+
+	if (cpu_ns < 0)
+		return t->cpu_last_ns;
+	if (t->cpu_first_ns < 0) {
+		/* What it used before the window opened is not the window's. */
+		before = cprof_tasks_find(w->task, w->task_nr, seen->tid);
+		t->cpu_first_ns = before ? before->cpu_ns : 0;
+		t->cpu_last_ns = t->cpu_first_ns;
+	}
+	return cpu_ns;
+}
+
+/*
+ * Was the thread on a CPU when it was looked at? Certainly if its clock went on
+ * during the look. Else the sampler itself may have taken its CPU: then the
+ * thread used CPU lately, can go on at once, and was not just waiting for the
+ * GIL to come.
+ */
+static bool on_cpu(const struct cprof_window *w, const struct cprof_live *t,
+	int64_t before_ns, int64_t after_ns, uintptr_t holder)
+{
+	int64_t used_ns = before_ns - t->cpu_last_ns;
+
+	if (after_ns > before_ns)
+		return true;
+	return used_ns > 0 &&
+		(holder == t->ref.state ||
+			used_ns >= w->opts->period_ns / 2) &&
+		cprof_task_runnable(w->seen[t->seen].tid);
+}
+
+/* Charge the time since the last visit to the stack that was seen now. */
+static void charge(struct cprof_window *w, struct cprof_live *t, bool cpu)
+{
+	t->tally->ticks += w->tick - t->visited_tick;
+	t->tally->wall_ns += w->wall_ns - t->visited_wall_ns;
+	t->visited_tick = w->tick;
+	t->visited_wall_ns = w->wall_ns;
+	if (cpu) {
+		t->tally->cpu_ticks++;
+		w->seen[t->seen].cpu_ticks++;
+	}
+}
+
+static void visit(struct cprof_window *w, struct cprof_live *t, enum look how,
+	uintptr_t holder)
+{
+	static struct cprof_stack stack; /* one thread samples */
+	int64_t before_ns = read_cpu(w, t), after_ns;
+	bool cpu;
+
+	if (how == LOOK_STILL && before_ns == t->cpu_last_ns) {
+		t->still_ticks++;
+		charge(w, t, false);
+		return;
+	}
+	t->still_ticks = 0;
+	if (cprof_walk(w->walker, &t->ref, &t->hint, w->tick, &stack) ==
+		CPROF_WALK_ENDED) {
+		w->list_stale = true;
+		return;
+	}
+	after_ns = read_cpu(w, t);
+	cpu = on_cpu(w, t, before_ns, after_ns, holder);
+	t->cpu_last_ns = after_ns;
+	t->tally = cprof_stacks_tally(w->stacks, t->seen, &stack);
+	charge(w, t, cpu);
+}
+
+/* Look at all threads that are due, in one copy; returns the GIL's holder. */
+static uintptr_t look_at_all(struct cprof_window *w, uint8_t *due)
+{
+	const struct cprof_layout *lay = w->opts->layout;
+	uintptr_t holder;
+	int gil, due_nr = 0;
+
+	cprof_peek_begin(w->peek);
+	gil = cprof_peek_add(w->peek, w->opts->runtime + lay->runtime.gil,
+		lay->gil.switch_number + 8U);
+	for (int n = 0; n < w->threads->nr; n++) {
+		int i = (int)((n + (int64_t)w->tick * MAX_DUE) %
+			w->threads->nr);
+		struct cprof_live *t = live_at(w, i);
+
+		due[i] = due_nr < MAX_DUE && is_due(w, i);
+		due_nr += due[i];
+		/* New threads show at the head of a list, whoever is due. */
+		if (due[i] || is_first(w, t))
+			t->link = cprof_peek_add(w->peek, t->ref.link, 8);
+		if (due[i])
+			want_look(w, t);
+	}
+	cprof_peek_run(w->peek);
+	holder = gil_holder(lay, cprof_peek_at(w->peek, gil));
+	for (int i = 0; i < w->threads->nr; i++) {
+		struct cprof_live *t = live_at(w, i);
+		const void *link;
+
+		if (due[i]) {
+			due[i] = (uint8_t)(1 + look(w, t));
+			w->list_stale |= due[i] == 1 + LOOK_STALE;
+		} else if (is_first(w, t)) {
+			link = cprof_peek_at(w->peek, t->link);
+			w->list_stale |= !link ||
+				cprof_load_ptr(link, 0) != t->ref.state;
+		}
+	}
+	return holder;
+}
+
+void cprof__window_tick(struct cprof_window *w, int64_t now_ns)
+{
+	static uint8_t due[CPROF_MAX_THREADS]; /* 0, or 1 + enum look */
+	int64_t most_ns = CPROF_MAX_TICK_PERIODS * w->opts->period_ns;
+	int64_t elapsed_ns = now_ns - w->last_ns;
+	uintptr_t holder;
+
+	w->tick++;
+	w->last_ns = now_ns;
+	/* A machine that slept is not a program that waited. */
+	w->weight_ns = elapsed_ns > most_ns ? most_ns : elapsed_ns;
+	w->wall_ns += w->weight_ns;
+	if (cprof_peek_check(w->peek, NULL) < 0)
+		return;
+	/* Sub-interpreters come and go without touching a known list. */
+	if (w->tick % CPROF_COLD_TICKS == 0)
+		w->list_stale = true;
+	if (w->list_stale)
+		refresh_list(w);
+	holder = look_at_all(w, due);
+	if (w->list_stale) {
+		refresh_list(w);
+		holder = look_at_all(w, due);
+	}
+	for (int i = 0; i < w->threads->nr; i++)
+		if (due[i] && due[i] != 1 + LOOK_STALE)
+			visit(w, live_at(w, i), (enum look)(due[i] - 1),
+				holder);
+}

@@ -1,0 +1,83 @@
+#ifndef CPROF_SAMPLER_WINDOW_H
+#define CPROF_SAMPLER_WINDOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "cpython/chain.h"
+#include "cpython/code.h"
+#include "cpython/peek.h"
+#include "cpython/threads.h"
+#include "sampler/sampler.h"
+#include "sampler/stacks.h"
+#include "sampler/tasks.h"
+
+/*
+ * One window of sampling: all memory it needs, taken when it opens and given back
+ * when it closes. Private to src/sampler; see tick.c for what a tick does and
+ * report.c for what comes out.
+ */
+
+/* A thread that was seen in this window, living or ended. */
+struct cprof_seen {
+	int32_t tid; /* the kernel's; 0 if it never told */
+	int64_t cpu_ns;
+	uint32_t cpu_ticks;
+	char name[16];
+};
+
+/* A thread that lives, as the next tick needs it. */
+struct cprof_live {
+	struct cprof_thread_ref ref;
+	uint32_t seen; /* index of its struct cprof_seen */
+	bool in_use;
+	uint32_t still_ticks; /* since it last moved */
+	uint32_t visited_tick;
+	int64_t visited_wall_ns; /* on the window's own clock */
+	int64_t cpu_first_ns, cpu_last_ns; /* -1: not read yet */
+	struct cprof_tally *tally;	   /* NULL: no stack yet */
+	struct cprof_chain_hint hint;
+	/* Elements of the tick that runs. */
+	int link, state, cframe, leaf[CPROF_HINT_LEAVES];
+};
+
+struct cprof_window {
+	const struct cprof_sampler_options *opts;
+	struct cprof_peek *peek;
+	struct cprof_codes *codes;
+	struct cprof_walker *walker;
+	struct cprof_stacks *stacks;
+
+	struct cprof_threads *threads;
+	uint16_t *live_of; /* for each of `threads`: its index in `live` */
+	struct cprof_live *live;
+	int live_nr; /* in use or free again */
+	struct cprof_seen *seen;
+	uint32_t seen_nr;
+	bool list_stale; /* something did not fit: read the list anew */
+
+	/* The kernel's threads when the window opened. */
+	struct cprof_task *task;
+	int task_nr;
+
+	uint32_t tick, missed_ticks;
+	int64_t start_ns, last_ns, start_unix_ns;
+	/* The window's clock: time that ticks stand for, and this one does. */
+	int64_t wall_ns, weight_ns;
+	int64_t process_cpu_ns, own_cpu_ns; /* as it opened */
+	uint64_t threads_lost;
+};
+
+int cprof__window_open(const struct cprof_sampler_options *opts,
+	struct cprof_window *w, struct cprof_error *err);
+void cprof__window_close(struct cprof_window *w);
+
+/* Look at the program once, at `now_ns` of the monotonic clock. */
+void cprof__window_tick(struct cprof_window *w, int64_t now_ns);
+
+/* After the last tick: the profile asked for, encoded. */
+int cprof__window_report(struct cprof_window *w, enum cprof_sampler_kind kind,
+	struct cprof_buffer *out, struct cprof_error *err);
+
+#endif
