@@ -41,6 +41,7 @@ class _State:
     lock = threading.RLock()
     pid = None  # of the process that start() succeeded in
     exit_hook = False
+    told_pid = None  # of the forked child that has said so
 
 
 def start(
@@ -101,7 +102,7 @@ def start(
             raise NotImplementedError("%s OS is not supported." % sys.platform)
         _logger.setLevel(_LEVELS[min(verbose, len(_LEVELS) - 1)])
         if _State.pid is not None:
-            _logger.info(_FORKED, os.getpid())
+            _tell_forked()
             return
         native = _load_native()
         options = _resolve(
@@ -238,5 +239,12 @@ def _install_hooks():
 def _after_fork():
     """In the child: nothing of the agent runs here; say so where it is asked for."""
     _State.lock = threading.RLock()
-    if _State.pid is not None and _logger.isEnabledFor(logging.INFO):
+    if _State.pid is not None:
+        _tell_forked()
+
+
+def _tell_forked():
+    """Once in a child, and only where it is heard."""
+    if _State.told_pid != os.getpid() and _logger.isEnabledFor(logging.INFO):
+        _State.told_pid = os.getpid()
         _logger.info(_FORKED, os.getpid())

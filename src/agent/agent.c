@@ -211,7 +211,7 @@ static const struct cprof_loop_ops ops = {
 static int connect_profiler(struct agent *a, struct cprof_error *err)
 {
 	struct cprof_profiler_options *opts = &a->opts.profiler;
-	struct cprof_profiler *profiler;
+	struct cprof_profiler *profiler = NULL;
 	int r = cprof_transport_load(
 		a->opts.transport_path, &opts->transport, err);
 
@@ -269,7 +269,7 @@ static void *run(void *arg)
 static int start_locked(
 	const struct cprof_agent_options *opts, struct cprof_error *err)
 {
-	struct agent *a;
+	struct agent *a = NULL;
 	int r;
 
 	if (process.forked)

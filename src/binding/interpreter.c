@@ -4,9 +4,16 @@
 #include <dlfcn.h>
 #include <string.h>
 
-static bool has_sys(const char *name)
+/* "t" is for free-threaded: "3.13t", sys.abiflags has it. */
+static bool is_free_threaded(void)
 {
-	return PySys_GetObject(name) != NULL; /* borrowed */
+	PyObject *flags = PySys_GetObject("abiflags"); /* borrowed */
+	PyObject *utf8 = flags ? PyUnicode_AsUTF8String(flags) : NULL;
+	bool found = utf8 && strchr(PyBytes_AsString(utf8), 't');
+
+	PyErr_Clear();
+	Py_XDECREF(utf8);
+	return found;
 }
 
 /* 0, or -1 with an exception set. `implementation` has room for 32 bytes. */
@@ -39,8 +46,8 @@ static int read_sys(uint32_t *hexversion, char *implementation)
 int cprof__interpreter(struct cprof_sampler_options *ret)
 {
 	struct cprof_python python = {
-		.debug = has_sys("gettotalrefcount"),
-		.free_threaded = has_sys("_is_gil_enabled"),
+		.debug = PySys_GetObject("gettotalrefcount") != NULL,
+		.free_threaded = is_free_threaded(),
 	};
 	char implementation[32];
 	struct cprof_error err;

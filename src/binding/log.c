@@ -104,6 +104,7 @@ void cprof__log_close(void)
 {
 	struct timespec deadline;
 	int64_t when_ns = cprof_unix_ns() + CLOSE_BOUND_NS;
+	bool stuck;
 
 	deadline.tv_sec = (time_t)(when_ns / CPROF_NS_PER_S);
 	deadline.tv_nsec = (long)(when_ns % CPROF_NS_PER_S);
@@ -114,9 +115,12 @@ void cprof__log_close(void)
 					 &thread.changed, &thread.lock,
 					 &deadline))
 		;
+	stuck = thread.running;
 	pthread_mutex_unlock(&thread.lock);
 	Py_END_ALLOW_THREADS
-	speak_all();
+	/* Within a handler, whose lock it holds: who speaks now waits for it. */
+	if (!stuck)
+		speak_all();
 }
 
 PyObject *cprof__speak_through(PyObject *self, PyObject *arg)

@@ -22,9 +22,8 @@ struct cprof_walker {
 	struct cprof_codes *codes;
 	struct cprof_walk_stats stats;
 	struct cprof_gather gather;
-	/* The chain that counts, the second copy, and those of a later look. */
-	struct cprof_raw_chain chain, second, later[2];
-	int shared; /* frames from the root that both copies show */
+	/* The chain that counts, and one that is being looked at. */
+	struct cprof_raw_chain chain, now;
 	struct verdict verdict[CPROF_MAX_CODES];
 	int handle[2][CHECK_MAX];
 	int place[CHECK_MAX];
@@ -57,13 +56,7 @@ const struct cprof_walk_stats *cprof_walker_stats(const struct cprof_walker *w)
 	return &w->stats;
 }
 
-static bool same_frame(
-	const struct cprof_raw_frame *a, const struct cprof_raw_frame *b)
-{
-	return a->frame == b->frame && a->code == b->code;
-}
-
-/* Frames from the root, in which callers agree on where they called as well. */
+/* Frames from the root that are the same, each calling from the same place. */
 static int shared_from_root(
 	const struct cprof_raw_chain *a, const struct cprof_raw_chain *b)
 {
@@ -73,21 +66,13 @@ static int shared_from_root(
 		const struct cprof_raw_frame *f = &a->frame[a->nr - 1 - n];
 		const struct cprof_raw_frame *g = &b->frame[b->nr - 1 - n];
 
-		if (!same_frame(f, g))
+		if (f->frame != g->frame || f->code != g->code)
 			break;
 		n++;
 		if (f->instr != g->instr)
 			break;
 	}
 	return n;
-}
-
-/* A suspended generator's frame has no caller: such a chain lacks its root. */
-static bool has_root(
-	const struct cprof_walker *w, const struct cprof_raw_chain *c)
-{
-	return c->nr == 0 || c->too_deep ||
-		c->frame[c->nr - 1].owner != w->lay->frame.owned_by_generator;
 }
 
 static void want_hinted(
@@ -112,54 +97,55 @@ static void judge(struct cprof_walker *w, int nr, int copy)
 	}
 }
 
+/* Leave in `chain` what stood still of `now`, if that is more. */
+static void keep_longer(struct cprof_walker *w)
+{
+	struct cprof_raw_chain *c = &w->chain;
+	const struct cprof_raw_chain *now = &w->now;
+	int stood = now->nr - now->settled;
+
+	if (!now->whole && stood <= c->nr)
+		return;
+	c->nr = stood;
+	c->settled = 0;
+	c->whole = now->whole;
+	c->too_deep = now->too_deep;
+	c->cframe = now->cframe;
+	memcpy(c->frame, now->frame + now->settled,
+		(size_t)stood * sizeof(now->frame[0]));
+}
+
 /*
- * Try until both copies show one chain that reaches a root. Leaves the longest
- * part that any try settled in `chain`, or all of it.
+ * Try until a whole chain stood still. Else leaves in `chain` the longest part
+ * from a root that any try found.
  */
 static enum cprof_walk settle(
 	struct cprof_walker *w, const struct cprof_chain_hint *hint)
 {
-	struct cprof_raw_chain *best = &w->chain, *a = &w->later[0];
-
-	best->nr = 0;
-	best->too_deep = false;
+	w->chain.nr = 0;
+	w->chain.whole = false;
+	w->chain.too_deep = false;
+	w->chain.cframe = 0;
 	for (int try = 0; try < CPROF_WALK_TRIES; try++) {
-		enum cprof_parse first, second;
-		uintptr_t missing;
-		int shared;
+		struct cprof_missing missing;
 
 		w->stats.tries++;
 		cprof_peek_begin(w->peek);
 		cprof__gather_want(&w->gather);
 		want_hinted(w, hint);
 		cprof_peek_run(w->peek);
-		first = cprof__gather_parse(&w->gather, 0, a, &missing);
-		if (first == CPROF_PARSE_OK)
-			second = cprof__gather_parse(
-				&w->gather, 1, &w->second, &missing);
-		else
-			second = first;
-		if (second == CPROF_PARSE_ENDED)
+		switch (cprof__gather_parse(&w->gather, &w->now, &missing)) {
+		case CPROF_PARSE_ENDED:
 			return CPROF_WALK_ENDED;
-		if (second == CPROF_PARSE_UNKNOWN) {
-			cprof__gather_discover(&w->gather, missing);
-			continue;
-		}
-		if (!has_root(w, a) || !has_root(w, &w->second))
-			continue;
-		shared = shared_from_root(a, &w->second);
-		if (a->nr == w->second.nr && shared == a->nr) {
+		case CPROF_PARSE_UNKNOWN:
+			cprof__gather_discover(&w->gather, &missing);
+			break;
+		case CPROF_PARSE_OK:
+			keep_longer(w);
+			if (!w->chain.whole)
+				break;
 			judge(w, hint->place_nr, 0);
-			*best = *a;
 			return CPROF_WALK_SETTLED;
-		}
-		if (shared > best->nr) {
-			int cut = a->nr - shared;
-
-			memcpy(best->frame, a->frame + cut,
-				(size_t)shared * sizeof(a->frame[0]));
-			best->nr = shared;
-			best->too_deep = a->too_deep;
 		}
 	}
 	return CPROF_WALK_UNSETTLED;
@@ -238,12 +224,10 @@ static void learn_others(struct cprof_walker *w, uint32_t tick)
 static int look_again(struct cprof_walker *w, uint32_t tick)
 {
 	struct cprof_raw_chain *c = &w->chain;
-	struct cprof_raw_frame *leaf = &c->frame[0];
-	const struct cprof_raw_chain *a = &w->later[0], *b = &w->later[1];
-	uintptr_t missing;
-	int nr = 0, standing;
+	const struct cprof_raw_chain *now = &w->now;
+	struct cprof_missing missing;
+	int nr = 0, standing, stood;
 
-	/* Both ends are asked for by what is already on the list of places. */
 	for (int i = 0; i < c->nr && nr < CHECK_MAX; i++) {
 		int place = place_of(w, i), n = 0;
 
@@ -272,21 +256,63 @@ static int look_again(struct cprof_walker *w, uint32_t tick)
 			cprof_codes_same(w->codes, w->peek, w->place[i],
 				w->handle[1][i]);
 	}
-	if (cprof__gather_parse(
-		    &w->gather, 0, &w->later[0], &missing) != CPROF_PARSE_OK ||
-		cprof__gather_parse(&w->gather, 1, &w->later[1], &missing) !=
-			CPROF_PARSE_OK)
+	if (cprof__gather_parse(&w->gather, &w->now, &missing) !=
+		CPROF_PARSE_OK)
 		return 0;
-	standing = shared_from_root(a, b);
-	if (standing > shared_from_root(c, a))
-		standing = shared_from_root(c, a);
-	if (standing == c->nr && standing > 0)
-		leaf->instr = a->frame[a->nr - c->nr].instr;
-	else if (standing > 0 &&
-		c->frame[c->nr - standing].instr !=
-			a->frame[a->nr - standing].instr)
+	standing = shared_from_root(c, now);
+	stood = now->nr - now->settled;
+	if (standing > stood)
+		standing = stood;
+	if (standing == 0)
+		return 0;
+	if (standing == c->nr)
+		c->frame[0].instr = now->frame[now->nr - c->nr].instr;
+	else if (c->frame[c->nr - standing].instr !=
+		now->frame[now->nr - standing].instr)
 		standing--; /* its callee is another one by now */
 	return standing;
+}
+
+/* The code that frame `i` was proven to run, or a pseudo code. */
+static uint32_t code_of(
+	const struct cprof_walker *w, int i, int standing, uint32_t tick)
+{
+	int place = place_of(w, i);
+	bool stood = i >= w->chain.nr - standing;
+
+	if (place < 0 || !judged(w, place) || !w->verdict[place].same ||
+		(!stood && !cprof_codes_steady(w->codes, place, tick)))
+		return CPROF_CODE_GONE;
+	return cprof_codes_at(w->codes, place);
+}
+
+/*
+ * While a C-stack frame is being set up it still names the frame that ran there
+ * before. That one ended; it shows by lying within the room of a frame that was
+ * pushed since. Such frames are cut off at the leaf.
+ */
+static void cut_stale(struct cprof_walker *w, int standing, uint32_t tick)
+{
+	struct cprof_raw_chain *c = &w->chain;
+	int stale = 0;
+
+	for (int i = 1; i < c->nr; i++) {
+		const struct cprof_raw_frame *f = &c->frame[i];
+		uint32_t code = code_of(w, i, standing, tick);
+
+		if (code == CPROF_CODE_GONE ||
+			f->owner == w->lay->frame.owned_by_generator)
+			continue;
+		for (int n = i - 1; n >= stale; n--)
+			if (c->frame[n].frame > f->frame &&
+				c->frame[n].frame - f->frame <
+					cprof_codes_frame_bytes(
+						w->codes, code))
+				stale = n + 1;
+	}
+	c->nr -= stale;
+	memmove(c->frame, c->frame + stale,
+		(size_t)c->nr * sizeof(c->frame[0]));
 }
 
 static void put(struct cprof_stack *s, uint32_t code, int32_t instr)
@@ -299,16 +325,12 @@ static bool name_frame(struct cprof_walker *w, int i, int standing,
 	uint32_t tick, struct cprof_frame *ret)
 {
 	const struct cprof_raw_frame *f = &w->chain.frame[i];
-	int place = place_of(w, i);
-	bool stood = i >= w->chain.nr - standing;
 
-	*ret = (struct cprof_frame){ CPROF_CODE_GONE, -1 };
-	if (place < 0 || !judged(w, place) || !w->verdict[place].same ||
-		(!stood && !cprof_codes_steady(w->codes, place, tick))) {
+	*ret = (struct cprof_frame){ code_of(w, i, standing, tick), -1 };
+	if (ret->code == CPROF_CODE_GONE) {
 		w->stats.gone_frames++;
 		return true;
 	}
-	ret->code = cprof_codes_at(w->codes, place);
 	ret->instr = cprof_codes_instr(w->codes, ret->code, f->code, f->instr);
 	return f->owner == w->lay->frame.owned_by_generator ||
 		!cprof_codes_incomplete(w->codes, ret->code, ret->instr);
@@ -377,9 +399,9 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	}
 	if (how == CPROF_WALK_UNSETTLED)
 		w->stats.unsettled++;
-	else
-		cprof__gather_save(&w->gather, &w->chain, hint);
+	cprof__gather_save(&w->gather, &w->chain, hint);
 	save_places(w, hint);
+	cut_stale(w, standing, tick);
 	name_all(w, how, standing, tick, ret);
 	return how;
 }

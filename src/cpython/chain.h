@@ -15,9 +15,12 @@
  *
  * - All memory that the chain of frames lies in is copied twice in one system
  *   call, outermost memory first, then the thread's state, the state again, and
- *   back out. The chain counts only if both copies show the same one.
+ *   back out. The chain is the one of the moment in the middle: it starts at the
+ *   state's frame of then, and each frame counts only if it was the same before
+ *   and after.
  * - A chain that ends in a generator's frame is a chain cut short: a suspended
- *   generator's frame points to nobody.
+ *   generator's frame points to nobody. One that was seen running in one copy
+ *   only is called by whom that copy names.
  * - A frame gets a name only if the content of its code object is what it was
  *   before (see cprof_codes_steady), or was read while the frame and all its
  *   callers stood. Else it is CPROF_CODE_GONE, with its place in the stack.
@@ -43,8 +46,9 @@ struct cprof_frame {
 	int32_t instr; /* index in code units; -1 before the first */
 };
 
+/* And three marks: UNSETTLED, ELIDED, TOO_DEEP. */
 #define CPROF_MAX_KEPT_FRAMES                                                  \
-	(CPROF_KEPT_LEAF_FRAMES + CPROF_KEPT_ROOT_FRAMES + 2)
+	(CPROF_KEPT_LEAF_FRAMES + CPROF_KEPT_ROOT_FRAMES + 3)
 
 /* Leaf first. */
 struct cprof_stack {
@@ -62,13 +66,15 @@ struct cprof_raw_frame {
  * What the last walk of a thread taught about where its memory lies. A guess and
  * nothing more: a wrong one costs a second try. Zeroed for a new thread.
  */
+#define CPROF_HINT_CFRAMES 8
 #define CPROF_HINT_CHUNKS 16
 #define CPROF_HINT_FRAMES 48
 #define CPROF_HINT_PLACES 64
 #define CPROF_HINT_LEAVES 3
 struct cprof_chain_hint {
-	uintptr_t cframe;
-	uint16_t chunk_nr, outside_nr, place_nr, leaf_nr;
+	/* C-stack frames met lately, the newest first. */
+	uintptr_t cframe[CPROF_HINT_CFRAMES];
+	uint16_t cframe_nr, chunk_nr, outside_nr, place_nr, leaf_nr;
 	struct {
 		uintptr_t address;
 		uint32_t len;

@@ -26,6 +26,7 @@ struct content {
 	uint64_t code_size; /* code units */
 	int32_t first_line;
 	uint32_t first_traceable;
+	uint32_t locals, stack; /* words of a frame besides its head */
 	uint64_t hash;
 };
 
@@ -127,6 +128,7 @@ static bool same_content(const struct content *a, const struct content *b)
 {
 	return a->hash == b->hash && a->first_line == b->first_line &&
 		a->first_traceable == b->first_traceable &&
+		a->locals == b->locals && a->stack == b->stack &&
 		a->code_size == b->code_size &&
 		a->lines_size == b->lines_size &&
 		same_text(&a->name, &b->name) &&
@@ -227,6 +229,8 @@ static bool read_slice(const struct cprof_codes *c, const uint8_t *slice,
 	k->code_size = cprof_load_u64(slice, lay->code.ob_size);
 	k->first_line = (int32_t)cprof_load_u32(slice, lay->code.firstlineno);
 	k->first_traceable = cprof_load_u32(slice, lay->code.firsttraceable);
+	k->locals = cprof_load_u32(slice, lay->code.nlocalsplus);
+	k->stack = cprof_load_u32(slice, lay->code.stacksize);
 	return true;
 }
 
@@ -454,6 +458,7 @@ bool cprof_codes_same(const struct cprof_codes *c,
 		now.lines == p->lines && number.code_size == k->code_size &&
 		number.first_line == k->first_line &&
 		number.first_traceable == k->first_traceable &&
+		number.locals == k->locals && number.stack == k->stack &&
 		text_unchanged(
 			lay, cprof_peek_at(peek, handle + 1), &k->name) &&
 		text_unchanged(
@@ -492,6 +497,14 @@ int32_t cprof_codes_instr(const struct cprof_codes *c, uint32_t code,
 	return index < c->content[code].code_size && index < INT32_MAX
 		? (int32_t)index
 		: -1;
+}
+
+size_t cprof_codes_frame_bytes(const struct cprof_codes *c, uint32_t code)
+{
+	const struct content *k = &c->content[code];
+
+	return c->lay->frame.size +
+		((size_t)k->locals + k->stack) * sizeof(void *);
 }
 
 bool cprof_codes_incomplete(

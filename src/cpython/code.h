@@ -72,6 +72,9 @@ uint32_t cprof_codes_at(const struct cprof_codes *c, int place);
 int32_t cprof_codes_instr(const struct cprof_codes *c, uint32_t code,
 	uintptr_t address, uintptr_t instr);
 
+/* The room that a frame of this code takes on the data stack. */
+size_t cprof_codes_frame_bytes(const struct cprof_codes *c, uint32_t code);
+
 /*
  * Whether a frame at instruction `index` was still being made: CPython itself
  * does not count such frames (_PyFrame_IsIncomplete).

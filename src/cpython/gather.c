@@ -1,26 +1,38 @@
 /* Runs within a tick: no allocation, no lock. */
 #include "cpython/gather.h"
 
+/* Suspended generators that are looked at besides those of the last chain. */
+#define OTHERS_MAX 16
+
 /* A thread may have gone deeper since we learnt how far its chunk reaches. */
-#define CHUNK_SLACK 1024U
+#define CHUNK_SLACK 512U
+
+/* Of the data stack, newest first: twice this and more fits into a peek. */
+#define CHUNK_BYTES ((size_t)CPROF_PEEK_BYTES / 8 * 3)
+
+/* The end of the data stack that is copied by itself. */
+#define CHUNK_END 1024U
+
+static struct cprof_region region(uintptr_t address, uint32_t len)
+{
+	return (struct cprof_region){ address, len, { -1, -1 } };
+}
 
 void cprof__gather_init(struct cprof_gather *g,
 	const struct cprof_thread_ref *thread,
 	const struct cprof_chain_hint *hint)
 {
 	g->thread = *thread;
-	g->state = (struct cprof_region){ thread->state, g->lay->thread.size,
-		{ -1, -1 } };
-	g->cframe = (struct cprof_region){ hint->cframe, g->lay->cframe.size,
-		{ -1, -1 } };
+	g->state = region(thread->state, g->lay->thread.size);
+	g->cframe_nr = hint->cframe_nr;
+	for (int i = 0; i < g->cframe_nr; i++)
+		g->cframe[i] = region(hint->cframe[i], g->lay->cframe.size);
 	g->chunk_nr = hint->chunk_nr;
 	for (int i = 0; i < g->chunk_nr; i++)
-		g->chunk[i] = (struct cprof_region){ hint->chunk[i].address,
-			hint->chunk[i].len, { -1, -1 } };
+		g->chunk[i] = region(hint->chunk[i].address, hint->chunk[i].len);
 	g->outside_nr = hint->outside_nr;
 	for (int i = 0; i < g->outside_nr; i++)
-		g->outside[i] = (struct cprof_region){ hint->outside[i],
-			g->lay->frame.size, { -1, -1 } };
+		g->outside[i] = region(hint->outside[i], g->lay->frame.size);
 }
 
 static void want(struct cprof_gather *g, struct cprof_region *r, int copy)
@@ -28,20 +40,35 @@ static void want(struct cprof_gather *g, struct cprof_region *r, int copy)
 	r->copy[copy] = cprof_peek_add(g->peek, r->address, r->len);
 }
 
+/*
+ * What changes most is copied next to the middle, so that the least time passes
+ * between its two copies: the end of the data stack, then the frames outside of
+ * it, callers before callees, then the rest of the data stack.
+ */
 void cprof__gather_want(struct cprof_gather *g)
 {
-	for (int i = g->chunk_nr - 1; i >= 0; i--)
+	for (int i = g->cframe_nr - 1; i > 0; i--)
+		want(g, &g->cframe[i], 0);
+	for (int i = g->chunk_nr - 1; i > 0; i--)
 		want(g, &g->chunk[i], 0);
 	for (int i = g->outside_nr - 1; i >= 0; i--)
 		want(g, &g->outside[i], 0);
-	want(g, &g->cframe, 0);
+	if (g->chunk_nr)
+		want(g, &g->chunk[0], 0);
+	if (g->cframe_nr)
+		want(g, &g->cframe[0], 0);
 	want(g, &g->state, 0);
 	want(g, &g->state, 1);
-	want(g, &g->cframe, 1);
+	if (g->cframe_nr)
+		want(g, &g->cframe[0], 1);
+	if (g->chunk_nr)
+		want(g, &g->chunk[0], 1);
 	for (int i = 0; i < g->outside_nr; i++)
 		want(g, &g->outside[i], 1);
-	for (int i = 0; i < g->chunk_nr; i++)
+	for (int i = 1; i < g->chunk_nr; i++)
 		want(g, &g->chunk[i], 1);
+	for (int i = 1; i < g->cframe_nr; i++)
+		want(g, &g->cframe[i], 1);
 }
 
 /* By subtraction only: sums on foreign numbers wrap round. */
@@ -53,69 +80,216 @@ static bool inside(const struct cprof_region *r, uintptr_t address, size_t len)
 		len <= r->len - offset;
 }
 
-/* The copy of the frame at `address`; `cursor` is where it is expected. */
-static const char *frame_at(
-	const struct cprof_gather *g, int copy, uintptr_t address, int *cursor)
-{
-	const char *base;
+/* Both copies of something; `there` is false if one of them is missing. */
+struct pair {
+	const char *first, *second;
+	bool there;
+};
 
+static struct pair both(
+	const struct cprof_gather *g, const struct cprof_region *r, size_t offset)
+{
+	struct pair p = {
+		.first = cprof_peek_at(g->peek, r->copy[0]),
+		.second = cprof_peek_at(g->peek, r->copy[1]),
+	};
+
+	p.there = p.first && p.second;
+	if (p.there) {
+		p.first += offset;
+		p.second += offset;
+	}
+	return p;
+}
+
+/*
+ * The copies of the frame at `address`. `cursor` is where it is expected among
+ * those outside; `chunk` becomes the index of its chunk, -1 for outside.
+ */
+static struct pair frame_at(const struct cprof_gather *g, uintptr_t address,
+	int *cursor, int *chunk)
+{
 	for (int i = 0; i < g->chunk_nr; i++) {
 		const struct cprof_region *r = &g->chunk[i];
 
-		if (!inside(r, address, g->lay->frame.size))
-			continue;
-		base = cprof_peek_at(g->peek, r->copy[copy]);
-		return base ? base + (address - r->address) : NULL;
+		*chunk = i;
+		if (inside(r, address, g->lay->frame.size))
+			return both(g, r, address - r->address);
 	}
+	*chunk = -1;
 	for (int n = 0; n < g->outside_nr; n++) {
 		int i = (*cursor + n) % g->outside_nr;
 
 		if (g->outside[i].address != address)
 			continue;
 		*cursor = i + 1;
-		return cprof_peek_at(g->peek, g->outside[i].copy[copy]);
+		return both(g, &g->outside[i], 0);
 	}
-	return NULL;
+	return (struct pair){ 0 };
 }
 
-enum cprof_parse cprof__gather_parse(struct cprof_gather *g, int copy,
-	struct cprof_raw_chain *ret, uintptr_t *missing)
+/* What became of a frame between its two copies. */
+enum standing {
+	STOOD,
+	MOVED_ON, /* in the same call, but its callee is another one */
+	CHANGED
+};
+
+/*
+ * Read a frame. A generator's frame names its caller only while it runs. Then
+ * what one copy says is enough, because the object was the same one before and
+ * after; but the caller, too, must be known to have stood while that was read:
+ * at the end of the data stack, which is copied further in, it is not.
+ */
+static enum standing read_frame(const struct cprof_gather *g,
+	const struct pair *p, struct cprof_raw_frame *ret, uintptr_t *previous)
 {
 	const struct cprof_layout *lay = g->lay;
-	const char *state = cprof_peek_at(g->peek, g->state.copy[copy]);
-	const char *cframe = cprof_peek_at(g->peek, g->cframe.copy[copy]);
-	uintptr_t at;
+	uintptr_t caller[2] = {
+		cprof_load_ptr(p->first, lay->frame.previous),
+		cprof_load_ptr(p->second, lay->frame.previous),
+	};
+	uintptr_t instr[2] = {
+		cprof_load_ptr(p->first, lay->frame.prev_instr),
+		cprof_load_ptr(p->second, lay->frame.prev_instr),
+	};
+	bool generator;
+
+	ret->code = cprof_load_ptr(p->first, lay->frame.f_code);
+	ret->owner = cprof_load_u8(p->first, lay->frame.owner);
+	ret->instr = instr[0];
+	*previous = caller[0];
+	if (ret->code != cprof_load_ptr(p->second, lay->frame.f_code) ||
+		ret->owner != cprof_load_u8(p->second, lay->frame.owner))
+		return CHANGED;
+	generator = ret->owner == lay->frame.owned_by_generator;
+	if (generator && !(caller[0] && caller[1])) {
+		ret->instr = instr[caller[0] ? 0 : 1];
+		*previous = caller[0] ? caller[0] : caller[1];
+		return g->chunk_nr && inside(&g->chunk[0], *previous, 1)
+			? CHANGED
+			: STOOD;
+	}
+	if (caller[0] != caller[1])
+		return CHANGED;
+	return instr[0] == instr[1] || generator ? STOOD : MOVED_ON;
+}
+
+/* The frame that ran in the middle, in both copies of its C-stack frame. */
+static enum cprof_parse find_leaf(const struct cprof_gather *g,
+	const char *state, uintptr_t *leaf, bool *whole,
+	struct cprof_missing *missing)
+{
+	const struct cprof_layout *lay = g->lay;
+	uintptr_t at = cprof_load_ptr(state, lay->thread.cframe);
+
+	for (int i = 0; i < g->cframe_nr; i++) {
+		struct pair p;
+
+		if (g->cframe[i].address != at)
+			continue;
+		p = both(g, &g->cframe[i], lay->cframe.current_frame);
+		if (!p.there)
+			break;
+		*leaf = cprof_load_ptr(p.first, 0);
+		*whole = *leaf == cprof_load_ptr(p.second, 0);
+		return CPROF_PARSE_OK;
+	}
+	*missing = (struct cprof_missing){ .cframe = at };
+	return CPROF_PARSE_UNKNOWN;
+}
+
+static bool is_this_thread(const struct cprof_gather *g, const char *state)
+{
+	return cprof_load_u64(state, g->lay->thread.id) == g->thread.id &&
+		cprof_load_ptr(state, g->lay->thread.interp) ==
+		g->thread.interp;
+}
+
+enum cprof_parse cprof__gather_parse(const struct cprof_gather *g,
+	struct cprof_raw_chain *ret, struct cprof_missing *missing)
+{
+	const struct cprof_layout *lay = g->lay;
+	struct pair state = both(g, &g->state, 0);
+	enum cprof_parse r;
+	uintptr_t at, top;
+	enum standing how;
 	int cursor = 0;
 
 	ret->nr = 0;
-	ret->too_deep = false;
-	if (!state || cprof_load_u64(state, lay->thread.id) != g->thread.id ||
-		cprof_load_ptr(state, lay->thread.interp) != g->thread.interp)
+	ret->settled = 0;
+	ret->whole = false;
+	ret->cframe = 0;
+	if (!state.there || !is_this_thread(g, state.first) ||
+		!is_this_thread(g, state.second))
 		return CPROF_PARSE_ENDED;
-	at = cprof_load_ptr(state, lay->thread.cframe);
-	if (at != g->cframe.address || !cframe) {
-		g->cframe.address = at;
-		*missing = 0;
-		return CPROF_PARSE_UNKNOWN;
-	}
-	at = cprof_load_ptr(cframe, lay->cframe.current_frame);
+	r = find_leaf(g, state.first, &at, &ret->whole, missing);
+	if (r != CPROF_PARSE_OK)
+		return r;
+	ret->cframe = cprof_load_ptr(state.first, lay->thread.cframe);
+	top = cprof_load_ptr(state.first, lay->thread.datastack_top);
 	while (at && ret->nr < CPROF_MAX_WALKED_FRAMES) {
-		const char *frame = frame_at(g, copy, at, &cursor);
+		struct cprof_raw_frame *f = &ret->frame[ret->nr];
+		uintptr_t previous;
+		int chunk;
+		struct pair p = frame_at(g, at, &cursor, &chunk);
 
-		if (!frame) {
-			*missing = at;
+		if (!p.there) {
+			*missing = (struct cprof_missing){ .frame = at };
 			return CPROF_PARSE_UNKNOWN;
 		}
-		ret->frame[ret->nr++] = (struct cprof_raw_frame){
-			.frame = at,
-			.code = cprof_load_ptr(frame, lay->frame.f_code),
-			.instr = cprof_load_ptr(frame, lay->frame.prev_instr),
-			.owner = cprof_load_u8(frame, lay->frame.owner),
-		};
-		at = cprof_load_ptr(frame, lay->frame.previous);
+		f->frame = at;
+		how = read_frame(g, &p, f, &previous);
+		/* Above the top there are only frames that ended. */
+		if (chunk == 0 && at >= top)
+			how = CHANGED;
+		if (how == CHANGED || (how == MOVED_ON && ret->nr)) {
+			ret->settled = ret->nr + (how == CHANGED);
+			ret->whole = false;
+		}
+		ret->nr++;
+		at = previous;
 	}
 	ret->too_deep = at != 0;
+	/* A suspended generator's frame has no caller: the root is missing. */
+	if (ret->nr && !ret->too_deep &&
+		ret->frame[ret->nr - 1].owner ==
+			lay->frame.owned_by_generator) {
+		ret->settled = ret->nr;
+		ret->whole = false;
+	}
 	return CPROF_PARSE_OK;
+}
+
+/* The bytes of a chunk that are in use, the newest one's with some slack. */
+static uint32_t chunk_used(const struct cprof_gather *g, uintptr_t at,
+	const char *head, uintptr_t top)
+{
+	const struct cprof_layout *lay = g->lay;
+	uint64_t size = cprof_load_u64(head, lay->chunk.size);
+	uint64_t used = cprof_load_u64(head, lay->chunk.top);
+
+	if (size > CPROF_MAX_CHUNK_BYTES)
+		size = CPROF_MAX_CHUNK_BYTES;
+	/* An older chunk notes where it was left, in words of its data. */
+	if (g->chunk_nr)
+		used = used < size / 8 ? used * 8 + lay->chunk.data : size;
+	else
+		used = top - at < size ? top - at + CHUNK_SLACK : size;
+	return (uint32_t)(used < size ? used : size);
+}
+
+/* The newest chunk is two regions, the end that changes by itself. */
+static void add_chunk(struct cprof_gather *g, uintptr_t at, uint32_t used)
+{
+	uint32_t end = g->lay->frame.size + CHUNK_SLACK + CHUNK_END;
+
+	if (!g->chunk_nr && used > end) {
+		g->chunk[g->chunk_nr++] = region(at + used - end, end);
+		/* A frame that lies across is in the upper one. */
+		used -= end - g->lay->frame.size;
+	}
+	g->chunk[g->chunk_nr++] = region(at, used);
 }
 
 /*
@@ -126,6 +300,7 @@ static void list_chunks(struct cprof_gather *g)
 {
 	const struct cprof_layout *lay = g->lay;
 	char state[512], head[64];
+	size_t left = CHUNK_BYTES;
 	uintptr_t at, top;
 
 	g->chunk_nr = 0;
@@ -136,25 +311,16 @@ static void list_chunks(struct cprof_gather *g)
 		return;
 	at = cprof_load_ptr(state, lay->thread.datastack_chunk);
 	top = cprof_load_ptr(state, lay->thread.datastack_top);
-	while (at && g->chunk_nr < CPROF_MAX_STACK_CHUNKS) {
-		uint64_t size, used;
+	while (at && g->chunk_nr < CPROF_MAX_STACK_CHUNKS - 1) {
+		uint32_t used;
 
 		if (!cprof_peek_one(g->peek, at, lay->chunk.data, head))
 			return;
-		size = cprof_load_u64(head, lay->chunk.size);
-		if (size > CPROF_MAX_CHUNK_BYTES)
-			size = CPROF_MAX_CHUNK_BYTES;
-		if (g->chunk_nr == 0)
-			used = top - at < size ? top - at + CHUNK_SLACK : size;
-		else
-			used = cprof_load_u64(head, lay->chunk.top) <
-					size / sizeof(void *)
-				? cprof_load_u64(head, lay->chunk.top) *
-						sizeof(void *) +
-					lay->chunk.data
-				: size;
-		g->chunk[g->chunk_nr++] = (struct cprof_region){ at,
-			(uint32_t)(used < size ? used : size), { -1, -1 } };
+		used = chunk_used(g, at, head, top);
+		if (used > left)
+			return;
+		left -= used;
+		add_chunk(g, at, used);
 		at = cprof_load_ptr(head, lay->chunk.previous);
 	}
 }
@@ -175,51 +341,94 @@ static bool known(const struct cprof_gather *g, uintptr_t address)
 	return in_chunk(g, address);
 }
 
-bool cprof__gather_discover(struct cprof_gather *g, uintptr_t missing)
+static void add_outside(struct cprof_gather *g, uintptr_t missing)
 {
-	const struct cprof_layout *lay = g->lay;
 	char frame[256];
 
-	if (!missing) {
-		/* A new C-stack frame; without chunks this is a first walk. */
-		if (!g->chunk_nr)
-			list_chunks(g);
-		return true;
-	}
-	list_chunks(g);
-	if (lay->frame.size > sizeof(frame))
-		return false;
+	if (g->lay->frame.size > sizeof(frame))
+		return;
 	while (missing && !known(g, missing)) {
 		if (g->outside_nr == CPROF_MAX_WALKED_FRAMES ||
-			!cprof_peek_one(
-				g->peek, missing, lay->frame.size, frame))
-			return false;
-		g->outside[g->outside_nr++] = (struct cprof_region){ missing,
-			lay->frame.size, { -1, -1 } };
-		missing = cprof_load_ptr(frame, lay->frame.previous);
+			!cprof_peek_one(g->peek, missing, g->lay->frame.size,
+				frame))
+			return;
+		g->outside[g->outside_nr++] =
+			region(missing, g->lay->frame.size);
+		missing = cprof_load_ptr(frame, g->lay->frame.previous);
 	}
-	return true;
 }
 
-void cprof__gather_save(const struct cprof_gather *g,
+/* The newest goes to the front, the oldest away. */
+static void add_cframe(struct cprof_gather *g, uintptr_t cframe)
+{
+	int i = 0;
+
+	while (i < g->cframe_nr && g->cframe[i].address != cframe)
+		i++;
+	if (i == g->cframe_nr && g->cframe_nr < CPROF_HINT_CFRAMES)
+		g->cframe_nr++;
+	if (i == CPROF_HINT_CFRAMES)
+		i--;
+	for (; i > 0; i--)
+		g->cframe[i] = g->cframe[i - 1];
+	g->cframe[0] = region(cframe, g->lay->cframe.size);
+}
+
+void cprof__gather_discover(
+	struct cprof_gather *g, const struct cprof_missing *missing)
+{
+	if (missing->cframe)
+		add_cframe(g, missing->cframe);
+	/* Where a frame is unknown, the data stack may have grown. */
+	if (missing->frame || !g->chunk_nr)
+		list_chunks(g);
+	add_outside(g, missing->frame);
+}
+
+/* The frames of this chain first, then others that may run again. */
+static void save_outside(const struct cprof_gather *g,
 	const struct cprof_raw_chain *chain, struct cprof_chain_hint *hint)
 {
-	hint->cframe = g->cframe.address;
+	int kept;
+
+	hint->outside_nr = 0;
+	for (int i = 0; i < chain->nr; i++)
+		if (hint->outside_nr < CPROF_HINT_FRAMES &&
+			!in_chunk(g, chain->frame[i].frame))
+			hint->outside[hint->outside_nr++] =
+				chain->frame[i].frame;
+	kept = hint->outside_nr;
+	for (int i = 0; i < g->outside_nr; i++) {
+		int n = 0;
+
+		if (hint->outside_nr == CPROF_HINT_FRAMES ||
+			hint->outside_nr - kept == OTHERS_MAX)
+			break;
+		while (n < kept && hint->outside[n] != g->outside[i].address)
+			n++;
+		if (n == kept)
+			hint->outside[hint->outside_nr++] =
+				g->outside[i].address;
+	}
+}
+
+void cprof__gather_save(struct cprof_gather *g,
+	const struct cprof_raw_chain *chain, struct cprof_chain_hint *hint)
+{
 	hint->chunk_nr = 0;
 	for (int i = 0; i < g->chunk_nr && i < CPROF_HINT_CHUNKS; i++) {
 		hint->chunk[i].address = g->chunk[i].address;
 		hint->chunk[i].len = g->chunk[i].len;
 		hint->chunk_nr++;
 	}
-	hint->outside_nr = 0;
+	if (chain->cframe)
+		add_cframe(g, chain->cframe);
+	hint->cframe_nr = 0;
+	for (int i = 0; i < g->cframe_nr; i++)
+		hint->cframe[hint->cframe_nr++] = g->cframe[i].address;
 	hint->leaf_nr = 0;
-	for (int i = 0; i < chain->nr; i++) {
-		const struct cprof_raw_frame *f = &chain->frame[i];
-
-		if (i < CPROF_HINT_LEAVES)
-			hint->leaf[hint->leaf_nr++] = *f;
-		if (hint->outside_nr < CPROF_HINT_FRAMES &&
-			!in_chunk(g, f->frame))
-			hint->outside[hint->outside_nr++] = f->frame;
-	}
+	for (int i = 0; i < chain->nr && i < CPROF_HINT_LEAVES; i++)
+		if (chain->whole)
+			hint->leaf[hint->leaf_nr++] = chain->frame[i];
+	save_outside(g, chain, hint);
 }

@@ -23,15 +23,24 @@ struct cprof_gather {
 	const struct cprof_layout *lay;
 	struct cprof_peek *peek;
 	struct cprof_thread_ref thread;
-	struct cprof_region state, cframe;
+	struct cprof_region state;
+	struct cprof_region cframe[CPROF_HINT_CFRAMES]; /* newest first */
+	int cframe_nr;
 	struct cprof_region chunk[CPROF_MAX_STACK_CHUNKS]; /* newest first */
 	int chunk_nr;
 	struct cprof_region outside[CPROF_MAX_WALKED_FRAMES]; /* leaf first */
 	int outside_nr;
 };
 
+/*
+ * The frames linked from the state, leaf first. Those from `settled` on stood up
+ * to the root; `whole` is a stack of which all stood and the leaf was the leaf.
+ */
 struct cprof_raw_chain {
 	int nr;
+	int settled;
+	bool whole;
+	uintptr_t cframe; /* that led to its leaf */
 	bool too_deep; /* the root was not reached within the limit */
 	struct cprof_raw_frame frame[CPROF_MAX_WALKED_FRAMES];
 };
@@ -43,6 +52,11 @@ enum cprof_parse {
 	CPROF_PARSE_ENDED    /* the state is not this thread's any more */
 };
 
+/* The C-stack frame or the frame at this address is not in the gather. */
+struct cprof_missing {
+	uintptr_t cframe, frame;
+};
+
 /* Begin with what the hint knows. */
 void cprof__gather_init(struct cprof_gather *g,
 	const struct cprof_thread_ref *thread,
@@ -51,18 +65,19 @@ void cprof__gather_init(struct cprof_gather *g,
 /* Put both copies on the list: a palindrome. The caller begins and runs it. */
 void cprof__gather_want(struct cprof_gather *g);
 
-/* The chain in copy 0 or 1, of a list that ran. `missing` is set for UNKNOWN. */
-enum cprof_parse cprof__gather_parse(struct cprof_gather *g, int copy,
-	struct cprof_raw_chain *ret, uintptr_t *missing);
+/* The chain in a list that ran. `missing` is set for UNKNOWN. */
+enum cprof_parse cprof__gather_parse(const struct cprof_gather *g,
+	struct cprof_raw_chain *ret, struct cprof_missing *missing);
 
 /*
- * Find out where the frame at `missing` lies, and its callers if nobody knows
- * them, for the next try. Overwrites the peek list. False: nothing was learnt.
+ * Find out where what is missing lies, and a frame's callers if nobody knows
+ * them, for the next try. Overwrites the peek list.
  */
-bool cprof__gather_discover(struct cprof_gather *g, uintptr_t missing);
+void cprof__gather_discover(
+	struct cprof_gather *g, const struct cprof_missing *missing);
 
-/* Keep for the next tick where the frames of `chain` lie. */
-void cprof__gather_save(const struct cprof_gather *g,
+/* Keep for the next tick where the frames of `chain`, and others, lie. */
+void cprof__gather_save(struct cprof_gather *g,
 	const struct cprof_raw_chain *chain, struct cprof_chain_hint *hint);
 
 #endif

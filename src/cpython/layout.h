@@ -46,7 +46,8 @@ struct cprof_layout {
 	} chunk; /* _PyStackChunk */
 	struct {
 		uint16_t ob_type, ob_size, filename, name, linetable;
-		uint16_t firstlineno, firsttraceable, code_adaptive;
+		uint16_t firstlineno, firsttraceable, nlocalsplus, stacksize;
+		uint16_t code_adaptive;
 	} code; /* PyCodeObject; `name` is co_qualname where there is one */
 	struct {
 		uint16_t length, state, ascii_data, compact_data;

@@ -15,11 +15,18 @@
 #define CALL_ELEMENTS 1024
 #define MAX_ELEMENTS  (8 * CALL_ELEMENTS)
 
-/* After so many bad addresses in one list the rest is left missing. */
-#define MAX_BAD 64
+/*
+ * After so many bad addresses in one list the rest is left missing. It is more
+ * than all that a thread's hint can name, twice.
+ */
+#define MAX_BAD 192
 
+/*
+ * Past this the kernel refuses the whole call instead of one element. On x86 the
+ * last page is not a user's either.
+ */
 #if defined(__x86_64__)
-#define USER_END ((uintptr_t)1 << 47)
+#define USER_END (((uintptr_t)1 << 47) - 4096)
 #else
 #define USER_END ((uintptr_t)1 << 48)
 #endif
@@ -95,8 +102,9 @@ static int open_memfd(struct cprof_peek *p)
 	p->memfd = make_memfd();
 	if (p->memfd < 0)
 		return -1;
-	if (ftruncate(p->memfd, CPROF_PEEK_BYTES) ||
-		fstat(p->memfd, &p->memfd_is))
+	/* Known first: it is how destroy knows what to close. */
+	if (fstat(p->memfd, &p->memfd_is) ||
+		ftruncate(p->memfd, CPROF_PEEK_BYTES))
 		return -1;
 	/* In place: what points into the buffer stays valid. */
 	at = mmap(p->buffer, CPROF_PEEK_BYTES, PROT_READ | PROT_WRITE,

@@ -134,7 +134,7 @@ static void want_look(struct cprof_window *w, struct cprof_live *t)
 
 	t->state = cprof_peek_add(w->peek, t->ref.state, lay->thread.size);
 	t->cframe = cprof_peek_add(
-		w->peek, t->hint.cframe, lay->cframe.size);
+		w->peek, t->hint.cframe[0], lay->cframe.size);
 	for (int i = 0; i < t->hint.leaf_nr; i++)
 		t->leaf[i] = cprof_peek_add(
 			w->peek, t->hint.leaf[i].frame, lay->frame.size);
@@ -173,7 +173,7 @@ static enum look look(struct cprof_window *w, const struct cprof_live *t)
 	/* 0 until the new thread has written it itself. */
 	tid = (int32_t)cprof_load_u64(state, lay->thread.native_thread_id);
 	w->seen[t->seen].tid = tid > 0 ? tid : 0;
-	if (cprof_load_ptr(state, lay->thread.cframe) != t->hint.cframe)
+	if (cprof_load_ptr(state, lay->thread.cframe) != t->hint.cframe[0])
 		return LOOK_MOVED;
 	return leaf_still(w, t) ? LOOK_STILL : LOOK_MOVED;
 }

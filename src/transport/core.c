@@ -46,19 +46,3 @@ const char *cprof__core_version(void)
 {
 	return grpc_version_string();
 }
-
-void cprof__signals_block(sigset_t *old)
-{
-	static const int crash[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
-	sigset_t set;
-
-	sigfillset(&set);
-	for (size_t i = 0; i < sizeof(crash) / sizeof(crash[0]); i++)
-		sigdelset(&set, crash[i]);
-	pthread_sigmask(SIG_BLOCK, &set, old);
-}
-
-void cprof__signals_restore(const sigset_t *old)
-{
-	pthread_sigmask(SIG_SETMASK, old, NULL);
-}

@@ -1,8 +1,9 @@
 #include "transport/message.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/utf8.h"
 
 grpc_byte_buffer *cprof__message_create(const uint8_t *data, size_t len)
 {
@@ -59,34 +60,23 @@ int cprof__message_copy(grpc_byte_buffer *message, size_t max_bytes,
 	return 0;
 }
 
-/*
- * How many bytes the printable character at `s` has, of `len` that are there; 0
- * when there is none.
- */
-static size_t printable(const uint8_t *s, size_t len)
+/* How many of the `len` bytes at `s` are one printable character, or 0. */
+static size_t printable(const char *s, size_t len)
 {
-	static const uint32_t least[] = { 0, 0, 0xa0, 0x800, 0x10000 };
-	size_t nr = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-	uint32_t c = s[0];
+	size_t nr = cprof_utf8_char(s, len);
+	unsigned char first = (unsigned char)s[0];
 
-	if (nr == 1)
-		return c >= 0x20 && c != 0x7f;
-	if (c < 0xc0 || c >= 0xf8 || nr > len)
+	if (nr == 1 && (first < 0x20 || first == 0x7f))
 		return 0;
-	c &= 0x7fU >> nr;
-	for (size_t i = 1; i < nr; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3fU);
-	}
-	if (c < least[nr] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+	/* U+0080 to U+009F: control characters as well. */
+	if (nr == 2 && first == 0xc2 && (unsigned char)s[1] < 0xa0)
 		return 0;
 	return nr;
 }
 
 void cprof__text_copy(grpc_slice words, char *ret, size_t cap)
 {
-	const uint8_t *s = GRPC_SLICE_START_PTR(words);
+	const char *s = (const char *)GRPC_SLICE_START_PTR(words);
 	size_t len = GRPC_SLICE_LENGTH(words), at = 0;
 
 	for (size_t i = 0; i < len;) {

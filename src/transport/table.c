@@ -1,3 +1,4 @@
+#include "base/thread.h"
 #include "transport/channel.h"
 #include "transport/core.h"
 #include "transport/server.h"
@@ -11,9 +12,9 @@
 #define QUIETLY(statement)                                                     \
 	do {                                                                   \
 		sigset_t old_;                                                 \
-		cprof__signals_block(&old_);                                   \
+		cprof_signals_block(&old_);                                    \
 		statement;                                                     \
-		cprof__signals_restore(&old_);                                 \
+		cprof_signals_unblock(&old_);                                  \
 	} while (0)
 
 static int start(struct cprof_error *err)

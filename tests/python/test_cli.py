@@ -289,7 +289,10 @@ def run_for_real(tmp_path, *arguments):
     pytest.importorskip("googlecloudprofiler._native")
     (tmp_path / "busy.py").write_text(BUSY)
     command = ["-m", "googlecloudprofiler", "run", "--store", str(tmp_path / "store")]
-    return outcome([*command, *arguments], tmp_path)
+    status, out, err = outcome([*command, *arguments], tmp_path)
+    if sys.version_info[:2] != (3, 11) and "the profiler does not" in err:
+        pytest.skip(err)
+    return status, out, err
 
 
 def test_run_prints_both_tables_and_ends_as_the_program(tmp_path):

@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -233,12 +232,24 @@ def test_two_processes_may_share_a_store(tmp_path):
 
 
 WRITER = """
-import os, sys
+import os, signal, sys
 sys.path[:] = {path!r}
 sys.path.insert(0, {here!r})
 import test_store
+left = int(sys.argv[3])
+
+def die_in_time(frame, event, argument):
+    global left
+    if not frame.f_code.co_filename.endswith("_store.py"):
+        return None
+    left -= event == "line"
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return die_in_time
+
 with test_store.open_store(sys.argv[1], keep=20) as store:
     i = int(sys.argv[2])
+    sys.settrace(die_in_time)
     while True:
         i += 1
         test_store.add(store, i)
@@ -247,35 +258,29 @@ with test_store.open_store(sys.argv[1], keep=20) as store:
 
 
 def test_kill_9_at_any_moment_loses_nothing(tmp_path):
-    """What was acknowledged is there afterwards, and rows and files agree."""
+    """What was acknowledged is there afterwards, and rows and files agree. The
+    moment is a number of executed lines, so that each of them gets its chance."""
     chance = random.Random(20)
     store_path = tmp_path / "s"
     code = WRITER.format(path=sys.path, here=os.path.dirname(os.path.abspath(__file__)))
-    done = 0
+    newest = 0
     for _ in range(20):
+        lines = chance.randrange(1, 400)
         child = subprocess.Popen(
-            [sys.executable, "-c", code, str(store_path), str(done)],
+            [sys.executable, "-c", code, str(store_path), str(newest), str(lines)],
             stdout=subprocess.PIPE,
-            bufsize=0,
         )
-        for _ in range(chance.randrange(1, 12)):
-            assert child.stdout.readline()
-        # Somewhere inside of the next profile, by an amount of work and not of time.
-        for _ in range(chance.randrange(0, 4000)):
-            pass
-        os.kill(child.pid, signal.SIGKILL)
-        acknowledged = child.stdout.read().split()
-        child.wait()
-        child.stdout.close()
+        acknowledged = child.communicate(timeout=60)[0].split()
+        assert child.returncode == -signal.SIGKILL
 
         with open_store(store_path, keep=20) as store:
             rows = store.find()
             ids = [int(row.id, 16) for row in rows]
             files = {n for n in os.listdir(str(store_path)) if n.endswith(".pb.gz")}
             assert files == {row.file for row in rows}
+            assert not [n for n in os.listdir(str(store_path)) if n.endswith(".tmp")]
             assert all(store.read(r) == PROFILE + b"%d" % int(r.id, 16) for r in rows)
-            if acknowledged:
-                assert int(acknowledged[-1]) in ids
-            assert done <= max(ids)
-            done = max(ids)
-    shutil.rmtree(str(store_path))
+            last = int(acknowledged[-1]) if acknowledged else newest
+            assert max([*ids, 0]) in (last, last + 1)  # one may be unacknowledged
+            assert len(rows) >= min(20, last)
+            newest = max([*ids, 0])

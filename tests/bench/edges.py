@@ -1,0 +1,155 @@
+"""Impossible callers: the share of stacks that show a call which never happens.
+
+Truth is every (caller, callee) pair that sys.setprofile sees in a run of the same
+pure-Python workload. Then the workload runs on, sampled, and each pair of frames
+of each stack is looked up. Usage: edges.py [SECONDS [HZ]]
+"""
+
+import ast
+import copy
+import difflib
+import fractions
+import json
+import json.decoder
+import json.encoder
+import pprint
+import sre_compile
+import sre_parse
+import sys
+import threading
+import tokenize
+from html.parser import HTMLParser
+
+from googlecloudprofiler import _native
+
+DATA = {"list": [{"a": i, "b": [1.5, None, "x" * 5]} for i in range(30)], "t": (1, 2)}
+SOURCE = open(difflib.__file__, encoding="utf-8").read()[:6000]
+UNPARSED = open(fractions.__file__, encoding="utf-8").read()
+
+
+def encode_json():
+    encoder = json.encoder._make_iterencode(
+        {}, json.JSONEncoder().default, json.encoder.py_encode_basestring_ascii, None,
+        repr, ":", ",", False, False, False)
+    return "".join(encoder(DATA, 0))
+
+
+def decode_json(text=json.dumps(DATA)):
+    decoder = json.JSONDecoder()
+    decoder.scan_once = json.scanner.py_make_scanner(decoder)
+    decoder.parse_string = json.decoder.py_scanstring
+    return decoder.decode(text)
+
+
+def compile_regex():
+    return sre_compile.compile(sre_parse.parse(r"(a|b)*c{2,3}[^x-z]+(?P<n>\d+)(?=q)?"))
+
+
+def run_tokenize():
+    lines = iter(SOURCE.splitlines(True))
+    return sum(1 for _ in tokenize.generate_tokens(lambda: next(lines, "")))
+
+
+def unparse():
+    return ast.unparse(ast.parse(UNPARSED))
+
+
+WORKLOADS = {
+    "json encoder": encode_json,
+    "json decoder": decode_json,
+    "re compiler": compile_regex,
+    "deepcopy": lambda: copy.deepcopy(DATA),
+    "tokenize": run_tokenize,
+    "difflib": lambda: list(difflib.ndiff("abcdef" * 20, "abdefc" * 20)),
+    "pprint": lambda: pprint.pformat(DATA),
+    "fractions": lambda: sum(fractions.Fraction(1, i) for i in range(1, 60)),
+    "html.parser": lambda: HTMLParser().feed("<p a='b'>x<br/>&amp;</p>" * 20),
+    "ast.unparse": unparse,
+}
+
+
+def key(code):
+    return (code.co_qualname, code.co_filename, code.co_firstlineno)
+
+
+def true_edges(work):
+    """All (caller, callee) pairs of a few runs of `work`."""
+    edges = set()
+
+    def watch(frame, event, _arg):
+        if event == "call" and frame.f_back:
+            edges.add((key(frame.f_back.f_code), key(frame.f_code)))
+
+    sys.setprofile(watch)
+    for _ in range(5):
+        work()
+    sys.setprofile(None)
+    return edges
+
+
+def sample(work, seconds, hz):
+    """The decoded WALL profile of a thread that does nothing but `work`."""
+    stop = threading.Event()
+
+    def loop():
+        while not stop.is_set():
+            work()
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        data = _native.collect("WALL", int(seconds * 1e9), int(1e9 / hz))
+    finally:
+        stop.set()
+        thread.join()
+    return _native.decode_profile(data)
+
+
+def judge(profile, edges, root):
+    """(stacks, impossible, unsettled, with a frame gone) of the loop's thread."""
+    total = bad = unsettled = gone = 0
+    for locations, values, _labels in profile["samples"]:
+        frames = [profile["locations"][i][0] for i in locations]
+        names = [f[0] for f in frames]
+        if not any(n.endswith("sample.<locals>.loop") for n in names) and (
+                "[unsettled]" not in names):
+            continue
+        total += values[0]
+        unsettled += values[0] * ("[unsettled]" in names)
+        gone += values[0] * ("[code gone]" in names)
+        keys = [(f[0], f[1], f[3]) for f in frames]
+        for callee, caller in zip(keys, keys[1:]):
+            if "[" in (callee[0][:1], caller[0][:1]) or caller[0].endswith("loop"):
+                continue
+            if callee[0].endswith("loop") or "threading" in callee[1]:
+                break
+            if (caller, callee) not in edges:
+                bad += values[0]
+                print("    impossible:", values[0], [(f[0], f[2]) for f in frames[:9]],
+                      file=sys.stderr)
+                break
+    return total, bad, unsettled, gone
+
+
+def main():
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4
+    hz = float(sys.argv[2]) if len(sys.argv) > 2 else 1000
+    print("%-14s %8s %12s %10s %10s" % (
+        "workload", "stacks", "impossible", "unsettled", "code gone"))
+    sums = [0, 0, 0, 0]
+    for name, work in WORKLOADS.items():
+        edges = true_edges(work)
+        counts = judge(sample(work, seconds, hz), edges, name)
+        sums = [a + b for a, b in zip(sums, counts)]
+        show(name, counts)
+    show("all", sums)
+
+
+def show(name, counts):
+    total = counts[0] or 1
+    print("%-14s %8d %10.3f %% %8.2f %% %8.2f %%" % (
+        name, counts[0], *(100 * c / total for c in counts[1:])))
+
+
+if __name__ == "__main__":
+    main()

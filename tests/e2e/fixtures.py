@@ -1,0 +1,57 @@
+"""Fixtures of the end-to-end tests and the fault tests."""
+
+import json
+import subprocess
+
+import pytest
+from fake_service import FakeService
+from program import Program
+
+
+@pytest.fixture
+def service():
+    with FakeService() as s:
+        yield s
+
+
+@pytest.fixture
+def launch(tmp_path_factory, request):
+    """launch(text, *args, service=None, **environ) starts a Program; with a service
+    its agent will find that one. It is killed when the test ends."""
+    running = []
+
+    def start(text, *args, service=None, **environ):
+        if service is not None:
+            environ.setdefault("GOOGLE_CLOUD_PROFILER_ENDPOINT", service.endpoint)
+        program = Program(tmp_path_factory.mktemp("program"), text, args, environ)
+        running.append(program)
+        return program
+
+    yield start
+    for program in running:
+        program.kill()
+
+
+@pytest.fixture(scope="session")
+def key_file(tmp_path_factory):
+    """The path of a service account's key file, with a key made just now."""
+    folder = tmp_path_factory.mktemp("key")
+    done = subprocess.run(
+        ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=60,
+        check=True,
+    )
+    path = folder / "key.json"
+    content = {
+        "type": "service_account",
+        "project_id": "key-project",
+        "private_key_id": "1",
+        "private_key": done.stdout,
+        "client_email": "agent@key-project.test",
+        "client_id": "2",
+    }
+    path.write_text(json.dumps(content))
+    return str(path)

@@ -1,0 +1,65 @@
+"""An uploaded profile, read by protobuf's own classes."""
+
+import gzip
+
+from fake_service import pprof
+
+
+class Read:
+    """A pprof profile with its references followed. `stacks` are pairs (frames,
+    values, labels); frames, leaf first, are (function, file, line, start line)."""
+
+    def __init__(self, data):
+        self.raw = pprof.Profile.FromString(gzip.decompress(data))
+        self.text = list(self.raw.string_table)
+        functions = {f.id: f for f in self.raw.function}
+        frames = {
+            location.id: [
+                self._frame(functions[line.function_id], line.line)
+                for line in location.line
+            ]
+            for location in self.raw.location
+        }
+        self.stacks = [
+            (
+                [f for i in s.location_id for f in frames[i]],
+                list(s.value),
+                self._labels(s),
+            )
+            for s in self.raw.sample
+        ]
+
+    def _frame(self, function, line):
+        return (
+            self.text[function.name],
+            self.text[function.filename],
+            line,
+            function.start_line,
+        )
+
+    def _labels(self, sample):
+        return {
+            self.text[label.key]: self.text[label.str] if label.str else label.num
+            for label in sample.label
+        }
+
+    def types(self):
+        return [(self.text[t.type], self.text[t.unit]) for t in self.raw.sample_type]
+
+    def comments(self):
+        return [self.text[c] for c in self.raw.comment]
+
+    def total(self):
+        return sum(values[1] for _, values, _ in self.stacks)
+
+    def share_with(self, wanted):
+        """The part of all time in stacks with a frame that `wanted` is true for."""
+        return sum(
+            values[1] for frames, values, _ in self.stacks if any(map(wanted, frames))
+        ) / max(self.total(), 1)
+
+
+def line_of(text, mark):
+    """The number of the one line of a program that holds `mark`."""
+    (number,) = [i for i, line in enumerate(text.splitlines(), 1) if mark in line]
+    return number

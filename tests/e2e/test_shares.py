@@ -1,0 +1,155 @@
+"""The truth: profiles of programs of which the truth is known."""
+
+import threading
+
+import pytest
+from fake_service import after, assign
+from profiles import Read, line_of
+
+SECONDS = 5
+TRUTH = {"sixty": 0.6, "thirty": 0.3, "ten": 0.1}
+
+BURNERS = """
+import sys
+import threading
+import time
+import googlecloudprofiler
+
+def sixty(end):
+    n = 1
+    while time.thread_time() < end:
+        for _ in range(200):
+            n = n * 31 % 1000003
+
+def thirty(end):
+    n = 1
+    while time.thread_time() < end:
+        for _ in range(200):
+            n = n * 31 % 1000003
+
+def ten(end):
+    n = 1
+    while time.thread_time() < end:
+        for _ in range(200):
+            n = n * 31 % 1000003
+
+WORK = [(sixty, 0.024), (thirty, 0.012), (ten, 0.004)]
+go_on = True
+"""
+
+ONE_THREAD = (
+    BURNERS
+    + """
+def work():
+    while go_on:
+        for function, seconds in WORK:
+            function(time.thread_time() + seconds)
+
+threads = [threading.Thread(target=work)]
+"""
+)
+
+# Together they take rounds, so that each burns its share whatever the GIL does.
+THREE_THREADS = (
+    BURNERS
+    + """
+barrier = threading.Barrier(3)
+
+def work(function, seconds):
+    try:
+        while go_on:
+            function(time.thread_time() + seconds)
+            barrier.wait()
+    except threading.BrokenBarrierError:
+        pass
+
+threads = [threading.Thread(target=work, args=w) for w in WORK]
+"""
+)
+
+RUN = """
+for t in threads:
+    t.start()
+googlecloudprofiler.start(service="web")
+sys.stdin.readline()
+go_on = False
+if len(threads) > 1:
+    barrier.abort()
+for t in threads:
+    t.join()
+"""
+
+
+def share_error(read):
+    found = {name: read.share_with(lambda f, n=name: f[0] == n) for name in TRUTH}
+    other = 1 - sum(found.values())
+    return (sum(abs(found[n] - TRUTH[n]) for n in TRUTH) + abs(other)) / 2, found
+
+
+@pytest.mark.parametrize(
+    "text", [ONE_THREAD, THREE_THREADS], ids=["one thread", "three threads"]
+)
+def test_cpu_shares_are_right_within_five_points(service, launch, text):
+    service.on_create.append(assign("CPU", SECONDS))
+    program = launch(text + RUN, service=service)
+    read = Read(service.wait_updated(1)[0].request.profile.profile_bytes)
+    program.say()
+    assert program.end() == 0, program.stderr()
+    error, found = share_error(read)
+    assert error <= 0.05, found
+
+
+BLOCKERS = {
+    "lock": "lock.acquire(timeout=60)",
+    "join": "threading.Thread(target=time.sleep, args=(60,), daemon=True)"
+    ".start() or threading.enumerate()[-1].join(60)",
+    "recv": "pair[0].recv(1)",
+    "sleep": "time.sleep(60)",
+}
+
+BLOCKED = """
+import os
+import socket
+import threading
+import time
+import googlecloudprofiler
+
+lock = threading.Lock()
+lock.acquire()
+pair = socket.socketpair()
+
+def spin():
+    while True:
+        sum(range(1000))
+
+threading.Thread(target=spin, daemon=True).start()
+googlecloudprofiler.start(service="web")
+print(os.getpid(), flush=True)
+%s  # blocks
+"""
+
+
+@pytest.mark.parametrize("blocker", sorted(BLOCKERS))
+def test_a_blocked_main_thread_stands_at_its_line(service, launch, blocker):
+    text = BLOCKED % BLOCKERS[blocker]
+    blocks = threading.Event()
+    service.on_create.append(after(blocks, assign("WALL", 1.5)))
+    program = launch(text, service=service)
+    pid = int(program.line())
+    program.wait_asleep()
+    blocks.set()
+    read = Read(service.wait_updated(1)[0].request.profile.profile_bytes)
+    main = [
+        (frames, values[1])
+        for frames, values, labels in read.stacks
+        if labels.get("thread_id") == pid
+    ]
+    line = line_of(text, "# blocks")
+    right = sum(
+        value
+        for frames, value in main
+        if any(f[1] == program.path and f[2] == line for f in frames)
+    )
+    total = sum(value for _, value in main)
+    assert total == pytest.approx(read.raw.duration_nanos, rel=0.05)
+    assert right >= 0.95 * total

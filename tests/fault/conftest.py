@@ -1,0 +1,10 @@
+import os
+import sys
+
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e")
+)
+
+from fixtures import key_file, launch, service  # noqa: E402
+
+__all__ = ["key_file", "launch", "service"]

@@ -1,0 +1,809 @@
+#include "cpython/chain.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#include "check.h"
+#include "fake-python.h"
+
+#define GENERATOR 1
+
+struct world {
+	struct fake_python *py;
+	struct cprof_peek *peek;
+	struct cprof_codes *codes;
+	struct cprof_walker *walker;
+	struct fake_thread *thread;
+	struct cprof_chain_hint hint;
+	struct cprof_stack *stack; /* of its own: a step outside is noticed */
+	uint32_t tick;
+	char text[8192];
+};
+
+static struct world *open_world(void)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	CHECK(w);
+	w->py = fake_python_create();
+	CHECK_EQ(cprof_peek_create(CPROF_PEEK_ANY, &w->peek, NULL), 0);
+	CHECK_EQ(cprof_codes_create(w->py->lay, fake_address(w->py->code_type),
+			 &w->codes, NULL),
+		0);
+	CHECK_EQ(cprof_walker_create(
+			 w->py->lay, w->peek, w->codes, &w->walker, NULL),
+		0);
+	w->thread = fake_thread(w->py, fake_interp(w->py), 1, 0);
+	w->stack = calloc(1, sizeof(*w->stack));
+	CHECK(w->stack);
+	return w;
+}
+
+static void close_world(struct world *w)
+{
+	cprof_walker_destroy(w->walker);
+	cprof_codes_destroy(w->codes);
+	cprof_peek_destroy(w->peek);
+	fake_python_destroy(w->py);
+	free(w->stack);
+	free(w);
+}
+
+static enum cprof_walk walk(struct world *w)
+{
+	struct cprof_thread_ref ref = fake_ref(w->thread);
+	enum cprof_walk how = cprof_walk(
+		w->walker, &ref, &w->hint, ++w->tick, w->stack);
+
+	if (how != CPROF_WALK_ENDED)
+		CHECK(w->stack->nr >= 1 &&
+			w->stack->nr <= CPROF_MAX_KEPT_FRAMES);
+	return how;
+}
+
+static uint64_t tries(struct world *w)
+{
+	return cprof_walker_stats(w->walker)->tries;
+}
+
+static const char *mark(uint32_t code)
+{
+	switch (code) {
+	case CPROF_CODE_GONE:
+		return "[gone]";
+	case CPROF_CODE_UNSETTLED:
+		return "[unsettled]";
+	case CPROF_CODE_ELIDED:
+		return "[...]";
+	case CPROF_CODE_TOO_DEEP:
+		return "[deep]";
+	case CPROF_CODE_NO_FRAME:
+		return "[none]";
+	}
+	return "[?]";
+}
+
+/* "leaf@2 mid@1 root@0", with the index of each frame's instruction. */
+static const char *text(struct world *w)
+{
+	struct cprof_buffer b;
+
+	cprof_buffer_init(&b, sizeof(w->text) - 1);
+	for (int i = 0; i < w->stack->nr; i++) {
+		const struct cprof_frame *f = &w->stack->frame[i];
+		char index[16];
+
+		if (i)
+			cprof_buffer_add(&b, " ", 1, NULL);
+		if (f->code >= CPROF_CODE_PSEUDO) {
+			cprof_buffer_add(&b, mark(f->code),
+				strlen(mark(f->code)), NULL);
+			continue;
+		}
+		CHECK_EQ(cprof_codes_name(w->codes, f->code, &b, NULL), 0);
+		snprintf(index, sizeof(index), "@%d", (int)f->instr);
+		cprof_buffer_add(&b, index, strlen(index), NULL);
+	}
+	memcpy(w->text, b.data, b.len);
+	w->text[b.len] = '\0';
+	cprof_buffer_finish(&b);
+	return w->text;
+}
+
+static void settled(struct world *w, const char *want)
+{
+	CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+	CHECK_STR(text(w), want);
+}
+
+static char *push(struct world *w, const char *name, int index)
+{
+	return fake_push(w->thread, fake_function(w->py, name), index);
+}
+
+/* A frame in memory of its own, not linked to anything yet. */
+static char *lone_frame(struct world *w, const char *name, int index)
+{
+	char *frame = fake_alloc(w->py, w->py->lay->frame.size + 8U);
+
+	fake_frame_at(w->py, frame, fake_function(w->py, name), index, NULL,
+		GENERATOR);
+	return frame;
+}
+
+static void link_frame(struct world *w, char *frame, const char *previous)
+{
+	fake_store(frame, w->py->lay->frame.previous, fake_address(previous));
+}
+
+void test_chain__a_plain_stack_comes_leaf_first(void)
+{
+	struct world *w = open_world();
+
+	push(w, "root", 3);
+	push(w, "mid", 2);
+	push(w, "leaf", 1);
+	settled(w, "leaf@1 mid@2 root@3");
+	fake_pop(w->thread);
+	settled(w, "mid@2 root@3");
+	CHECK_EQ(cprof_walker_stats(w->walker)->gone_frames, 0);
+	CHECK_EQ(cprof_walker_stats(w->walker)->unsettled, 0);
+	CHECK_EQ(cprof_walker_stats(w->walker)->walks, 2);
+	close_world(w);
+}
+
+void test_chain__what_it_learnt_makes_one_try_enough(void)
+{
+	struct world *w = open_world();
+	uint64_t before;
+
+	push(w, "root", 3);
+	push(w, "leaf", 1);
+	settled(w, "leaf@1 root@3");
+	before = tries(w);
+	for (int i = 0; i < 10; i++) {
+		char *frame = push(w, "more", 1);
+
+		settled(w, "more@1 leaf@1 root@3");
+		fake_instr(w->py, frame,
+			(char *)(uintptr_t)fake_load(
+				frame, w->py->lay->frame.f_code),
+			2);
+		settled(w, "more@2 leaf@1 root@3");
+		fake_pop(w->thread);
+	}
+	CHECK_EQ(tries(w), before + 20);
+	close_world(w);
+}
+
+void test_chain__a_wrong_hint_costs_tries_and_nothing_else(void)
+{
+	struct world *w = open_world();
+	char *hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
+
+	CHECK(hole != MAP_FAILED);
+	push(w, "root", 3);
+	push(w, "leaf", 1);
+	settled(w, "leaf@1 root@3");
+	w->hint.cframe[0] = fake_address(hole);
+	for (int i = 0; i < w->hint.chunk_nr; i++)
+		w->hint.chunk[i].address = fake_address(hole);
+	w->hint.outside_nr = CPROF_HINT_FRAMES;
+	for (int i = 0; i < CPROF_HINT_FRAMES; i++)
+		w->hint.outside[i] = fake_address(hole) + (uintptr_t)i;
+	settled(w, "leaf@1 root@3");
+	munmap(hole, 4096);
+	close_world(w);
+}
+
+/* More bad addresses than a list is tried for are no end of a thread. */
+void test_chain__the_worst_hint_does_not_end_a_thread(void)
+{
+	struct world *w = open_world();
+	char *hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
+
+	CHECK(hole != MAP_FAILED);
+	push(w, "root", 3);
+	settled(w, "root@3");
+	w->hint.cframe_nr = CPROF_HINT_CFRAMES;
+	for (int i = 0; i < CPROF_HINT_CFRAMES; i++)
+		w->hint.cframe[i] = fake_address(hole) + (uintptr_t)i;
+	w->hint.chunk_nr = CPROF_HINT_CHUNKS;
+	for (int i = 0; i < CPROF_HINT_CHUNKS; i++) {
+		w->hint.chunk[i].address = fake_address(hole);
+		w->hint.chunk[i].len = 100;
+	}
+	w->hint.outside_nr = CPROF_HINT_FRAMES;
+	for (int i = 0; i < CPROF_HINT_FRAMES; i++)
+		w->hint.outside[i] = fake_address(hole) + (uintptr_t)i;
+	settled(w, "root@3");
+	munmap(hole, 4096);
+	close_world(w);
+}
+
+void test_chain__a_thread_without_a_frame_says_so(void)
+{
+	struct world *w = open_world();
+
+	settled(w, "[none]");
+	settled(w, "[none]");
+	push(w, "root", 0);
+	settled(w, "root@0");
+	close_world(w);
+}
+
+void test_chain__frames_still_being_made_are_left_out(void)
+{
+	struct world *w = open_world();
+	char *late = fake_code(w->py,
+		(struct fake_code_is){ .name = "late", .first_traceable = 2 });
+	char *frame;
+
+	push(w, "root", 3);
+	frame = fake_push(w->thread, late, -1);
+	settled(w, "root@3");
+	fake_instr(w->py, frame, late, 1);
+	settled(w, "root@3");
+	fake_instr(w->py, frame, late, 2);
+	settled(w, "late@2 root@3");
+	/* A generator's frame is whole before its first instruction. */
+	fake_frame_at(
+		w->py, frame, late, -1, (char *)(uintptr_t)fake_load(frame,
+			w->py->lay->frame.previous), GENERATOR);
+	settled(w, "late@-1 root@3");
+	close_world(w);
+}
+
+void test_chain__frames_outside_of_the_data_stack_are_found(void)
+{
+	struct world *w = open_world();
+	char *root = push(w, "root", 3);
+	char *a = lone_frame(w, "gen_a", 1), *b = lone_frame(w, "gen_b", 2);
+	uint64_t before;
+
+	link_frame(w, a, root);
+	link_frame(w, b, a);
+	fake_set_leaf(w->thread, b);
+	settled(w, "gen_b@2 gen_a@1 root@3");
+	before = tries(w);
+	settled(w, "gen_b@2 gen_a@1 root@3");
+	CHECK_EQ(tries(w), before + 1);
+	/* And a call from the innermost one. */
+	push(w, "callee", 0);
+	settled(w, "callee@0 gen_b@2 gen_a@1 root@3");
+	close_world(w);
+}
+
+void test_chain__many_generators_are_found(void)
+{
+	struct world *w = open_world();
+	char *last = push(w, "root", 3);
+
+	for (int i = 0; i < 1000; i++) {
+		char *frame = lone_frame(w, "gen", 1);
+
+		link_frame(w, frame, last);
+		last = frame;
+	}
+	fake_set_leaf(w->thread, last);
+	CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+	CHECK_EQ(w->stack->nr,
+		CPROF_KEPT_LEAF_FRAMES + CPROF_KEPT_ROOT_FRAMES + 1);
+	CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+	close_world(w);
+}
+
+/* The frame of a suspended generator points to nobody. */
+void test_chain__a_root_that_is_a_generator_is_no_root(void)
+{
+	struct world *w = open_world();
+	char *root = push(w, "root", 3), *gen = lone_frame(w, "gen", 1);
+
+	link_frame(w, gen, root);
+	fake_set_leaf(w->thread, gen);
+	settled(w, "gen@1 root@3");
+	link_frame(w, gen, NULL);
+	CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
+	CHECK_STR(text(w), "[unsettled]");
+	CHECK_EQ(cprof_walker_stats(w->walker)->unsettled, 1);
+	/* What was learnt before is not lost by it. */
+	link_frame(w, gen, root);
+	settled(w, "gen@1 root@3");
+	close_world(w);
+}
+
+void test_chain__an_ended_thread_is_told(void)
+{
+	struct world *w = open_world();
+	struct cprof_thread_ref ref = fake_ref(w->thread);
+	char *hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
+
+	CHECK(hole != MAP_FAILED);
+	push(w, "root", 3);
+	settled(w, "root@3");
+	w->stack->nr = 77;
+	fake_store(w->thread->state, w->py->lay->thread.id, 2);
+	CHECK_EQ(cprof_walk(w->walker, &ref, &w->hint, 9, w->stack),
+		CPROF_WALK_ENDED);
+	CHECK_EQ(w->stack->nr, 77);
+	fake_store(w->thread->state, w->py->lay->thread.id, 1);
+	fake_store(w->thread->state, w->py->lay->thread.interp, 8);
+	CHECK_EQ(cprof_walk(w->walker, &ref, &w->hint, 10, w->stack),
+		CPROF_WALK_ENDED);
+	ref.state = fake_address(hole);
+	CHECK_EQ(cprof_walk(w->walker, &ref, &w->hint, 11, w->stack),
+		CPROF_WALK_ENDED);
+	ref.state = 0;
+	CHECK_EQ(cprof_walk(w->walker, &ref, &w->hint, 12, w->stack),
+		CPROF_WALK_ENDED);
+	munmap(hole, 4096);
+	close_world(w);
+}
+
+void test_chain__code_that_went_away_keeps_its_place(void)
+{
+	struct world *w = open_world();
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(page != MAP_FAILED);
+	fake_code_at(w->py, page, (struct fake_code_is){ .name = "young" });
+	push(w, "root", 3);
+	fake_push(w->thread, page, 1);
+	push(w, "leaf", 0);
+	settled(w, "leaf@0 young@1 root@3");
+	/* Known or not: what cannot be read again is not named. */
+	CHECK_EQ(munmap(page, 4096), 0);
+	settled(w, "leaf@0 [gone] root@3");
+	settled(w, "leaf@0 [gone] root@3");
+	CHECK_EQ(cprof_walker_stats(w->walker)->gone_frames, 2);
+	close_world(w);
+}
+
+void test_chain__code_that_was_never_there_keeps_its_place(void)
+{
+	struct world *w = open_world();
+
+	push(w, "root", 3);
+	fake_push(w->thread, NULL, 1);
+	fake_push(w->thread, w->py->runtime, 1);
+	settled(w, "[gone] [gone] root@3");
+	close_world(w);
+}
+
+void test_chain__other_code_at_the_same_address_gets_its_own_name(void)
+{
+	static const char *const name[] = { "first", "second", "first",
+		"third" };
+	struct world *w = open_world();
+	char *code = fake_function(w->py, "zero"), want[64];
+
+	push(w, "root", 3);
+	fake_push(w->thread, code, 1);
+	settled(w, "zero@1 root@3");
+	settled(w, "zero@1 root@3");
+	for (int n = 0; n < 8; n++) {
+		fake_code_at(w->py, code,
+			(struct fake_code_is){ .name = name[n % 4] });
+		snprintf(want, sizeof(want), "%s@1 root@3", name[n % 4]);
+		settled(w, want);
+		settled(w, want);
+	}
+	CHECK_EQ(cprof_walker_stats(w->walker)->gone_frames, 0);
+	close_world(w);
+}
+
+static void push_deep(struct world *w, int depth)
+{
+	char *code = fake_function(w->py, "deep");
+
+	push(w, "root", 3);
+	for (int i = 1; i < depth; i++)
+		fake_push(w->thread, code, i % 16);
+}
+
+void test_chain__all_of_a_stack_that_just_fits_is_kept(void)
+{
+	struct world *w = open_world();
+	int kept = CPROF_KEPT_LEAF_FRAMES + CPROF_KEPT_ROOT_FRAMES;
+
+	push_deep(w, kept);
+	CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+	CHECK_EQ(w->stack->nr, kept);
+	for (int i = 0; i < kept - 1; i++) {
+		CHECK(w->stack->frame[i].code < CPROF_CODE_PSEUDO);
+		CHECK_EQ(w->stack->frame[i].instr, (kept - 1 - i) % 16);
+	}
+	close_world(w);
+}
+
+/* 448 from the leaf, 64 from the root, the mark between. */
+static void elided(struct world *w, int depth)
+{
+	const struct cprof_frame *f = w->stack->frame;
+
+	CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+	CHECK_EQ(w->stack->nr,
+		CPROF_KEPT_LEAF_FRAMES + 1 + CPROF_KEPT_ROOT_FRAMES);
+	CHECK_EQ(f[CPROF_KEPT_LEAF_FRAMES].code, CPROF_CODE_ELIDED);
+	for (int i = 0; i < CPROF_KEPT_LEAF_FRAMES; i++)
+		CHECK_EQ(f[i].instr, (depth - 1 - i) % 16);
+	for (int i = 0; i < CPROF_KEPT_ROOT_FRAMES - 1; i++)
+		CHECK_EQ(f[w->stack->nr - 1 - 1 - i].instr, (1 + i) % 16);
+	CHECK_STR(text(w) + strlen(w->text) - 6, "root@3");
+}
+
+void test_chain__the_middle_of_a_deep_stack_is_left_out(void)
+{
+	static const int depth[] = { 513, 514, 1000, CPROF_MAX_WALKED_FRAMES };
+
+	for (size_t i = 0; i < sizeof(depth) / sizeof(depth[0]); i++) {
+		struct world *w = open_world();
+
+		push_deep(w, depth[i]);
+		elided(w, depth[i]);
+		elided(w, depth[i]);
+		close_world(w);
+	}
+}
+
+void test_chain__a_bottomless_stack_is_marked_too_deep(void)
+{
+	static const int depth[] = { CPROF_MAX_WALKED_FRAMES + 1, 6000, 20000,
+		60000 };
+
+	for (size_t i = 0; i < sizeof(depth) / sizeof(depth[0]); i++) {
+		struct world *w = open_world();
+
+		push_deep(w, depth[i]);
+		for (int n = 0; n < 2; n++) {
+			CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+			CHECK_EQ(w->stack->nr, CPROF_MAX_KEPT_FRAMES - 1);
+			CHECK_EQ(w->stack->frame[0].instr,
+				(depth[i] - 1) % 16);
+			CHECK_EQ(w->stack->frame[w->stack->nr - 1].code,
+				CPROF_CODE_TOO_DEEP);
+		}
+		close_world(w);
+	}
+}
+
+/* Frames with room for many values: few in a chunk. */
+void test_chain__a_data_stack_larger_than_the_buffer_is_no_end(void)
+{
+	struct world *w = open_world();
+	char *code = fake_function(w->py, "wide");
+
+	w->thread->chunk_bytes = CPROF_MAX_CHUNK_BYTES;
+	push(w, "root", 3);
+	for (int i = 0; i < 40; i++) {
+		/* A new chunk for each, as good as full. */
+		fake_store(w->thread->state, w->py->lay->thread.datastack_top,
+			fake_address(w->thread->chunk) +
+				fake_load(w->thread->chunk,
+					w->py->lay->chunk.size));
+		fake_push(w->thread, code, i % 16);
+	}
+	CHECK(walk(w) != CPROF_WALK_ENDED);
+	CHECK(walk(w) != CPROF_WALK_ENDED);
+	close_world(w);
+}
+
+void test_chain__frames_in_a_circle_are_bounded(void)
+{
+	struct world *w = open_world();
+	char *a = push(w, "a", 3), *b = push(w, "b", 2);
+
+	link_frame(w, a, b);
+	CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+	CHECK_EQ(w->stack->frame[w->stack->nr - 1].code, CPROF_CODE_TOO_DEEP);
+	/* Chunks, too. */
+	fake_store(w->thread->chunk, w->py->lay->chunk.previous,
+		fake_address(w->thread->chunk));
+	link_frame(w, a, lone_frame(w, "away", 1));
+	CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
+	close_world(w);
+}
+
+void test_chain__a_data_stack_of_several_chunks_is_one_try(void)
+{
+	struct world *w = open_world();
+	uint64_t before;
+
+	w->thread->chunk_bytes = 512;
+	push(w, "root", 3);
+	for (int i = 0; i < 12; i++)
+		push(w, "f", 1);
+	CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+	CHECK_EQ(w->stack->nr, 13);
+	before = tries(w);
+	for (int i = 12; i; i--) {
+		fake_pop(w->thread);
+		CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+		CHECK_EQ(w->stack->nr, i);
+	}
+	CHECK_EQ(tries(w), before + 12);
+	close_world(w);
+}
+
+void test_chain__a_thread_with_all_memory_gone_is_unsettled(void)
+{
+	struct world *w = open_world();
+
+	push(w, "root", 3);
+	settled(w, "root@3");
+	fake_set_leaf(w->thread, (char *)(uintptr_t)4096);
+	CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
+	CHECK_STR(text(w), "[unsettled]");
+	fake_store(w->thread->state, w->py->lay->thread.cframe, UINTPTR_MAX);
+	CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
+	close_world(w);
+}
+
+/* A thread that calls and returns while it is looked at. */
+struct mover {
+	struct world *w;
+	char *root, *root_code, *code[4];
+	atomic_bool stop;
+};
+
+/* Long against the copy of a small stack: as long as real calls take. */
+static void dwell(void)
+{
+	for (volatile int i = 0; i < 1500; i++)
+		;
+}
+
+static void *call_and_return(void *arg)
+{
+	struct mover *m = arg;
+	struct fake_thread *t = m->w->thread;
+
+	while (!atomic_load(&m->stop)) {
+		for (int way = 0; way < 2; way++) {
+			fake_instr(m->w->py, m->root, m->root_code, 1 + way);
+			fake_push(t, m->code[2 * way], 5);
+			dwell();
+			fake_push(t, m->code[2 * way + 1], 6);
+			dwell();
+			fake_pop(t);
+			dwell();
+			fake_pop(t);
+			dwell();
+		}
+	}
+	return NULL;
+}
+
+/* Any part of a chain, from the root on, is a true stack of the program. */
+static bool legal(const char *stack)
+{
+	static const char *const chain[] = { "a@5 root@1", "x@6 a@5 root@1",
+		"b@5 root@2", "y@6 b@5 root@2", "root@1", "root@2" };
+
+	for (size_t i = 0; i < sizeof(chain) / sizeof(chain[0]); i++)
+		if (!strcmp(stack, chain[i]))
+			return true;
+	return false;
+}
+
+static struct mover start_moving(
+	struct world *w, void *(*body)(void *), pthread_t *thread,
+	struct mover *m)
+{
+	static const char *const name[] = { "a", "x", "b", "y" };
+
+	*m = (struct mover){ .w = w };
+	m->root_code = fake_function(w->py, "root");
+	m->root = fake_push(w->thread, m->root_code, 1);
+	for (int i = 0; i < 4; i++)
+		m->code[i] = fake_function(w->py, name[i]);
+	CHECK_EQ(pthread_create(thread, NULL, body, m), 0);
+	return *m;
+}
+
+void test_chain__a_settled_stack_of_a_running_thread_is_a_true_one(void)
+{
+	static struct mover m;
+	struct world *w = open_world();
+	int settled_nr = 0, gone_nr = 0, leaf_nr[2] = { 0 };
+	pthread_t thread;
+
+	start_moving(w, call_and_return, &thread, &m);
+	for (int i = 0; i < 20000; i++) {
+		const char *at;
+		bool whole = walk(w) == CPROF_WALK_SETTLED;
+
+		at = text(w);
+		settled_nr += whole;
+		if (!whole) {
+			CHECK(!strncmp(at, "[unsettled]", 11));
+			at += at[11] ? 12 : 11;
+		}
+		/* At first sight a code may go before it is known. */
+		if (strstr(at, "[gone]"))
+			gone_nr++;
+		else if (*at && !legal(at))
+			CHECK_STR(at, "a true stack");
+		leaf_nr[0] += *at == 'x';
+		leaf_nr[1] += *at == 'y';
+	}
+	atomic_store(&m.stop, true);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK(settled_nr > 1000);
+	CHECK(gone_nr < 1000);
+	CHECK(leaf_nr[0] > 0 && leaf_nr[1] > 0);
+	close_world(w);
+}
+
+/* Two codes at one address in turn, as reloading a module makes them. */
+static void *replace_code(void *arg)
+{
+	struct mover *m = arg;
+	const struct cprof_layout *lay = m->w->py->lay;
+	char *names[2] = { fake_str(m->w->py, "even"),
+		fake_str(m->w->py, "odd") };
+
+	for (unsigned int i = 0; !atomic_load(&m->stop); i++) {
+		fake_store(m->code[0], lay->code.name,
+			fake_address(names[i % 2]));
+		fake_push(m->w->thread, m->code[0], 2 + (int)(i % 2));
+		dwell();
+		fake_pop(m->w->thread);
+	}
+	return NULL;
+}
+
+void test_chain__a_reused_code_object_is_never_misnamed(void)
+{
+	static struct mover m;
+	struct world *w = open_world();
+	int named_nr = 0;
+	pthread_t thread;
+
+	start_moving(w, replace_code, &thread, &m);
+	for (int i = 0; i < 20000; i++) {
+		bool whole = walk(w) == CPROF_WALK_SETTLED;
+		const char *at = text(w);
+
+		if (!whole || !strcmp(at, "root@1") ||
+			!strcmp(at, "[gone] root@1") || !strncmp(at, "a@", 2))
+			continue;
+		/* Each name has its own instruction. */
+		if (strcmp(at, "even@2 root@1") && strcmp(at, "odd@3 root@1"))
+			CHECK_STR(at, "a true stack");
+		named_nr++;
+	}
+	atomic_store(&m.stop, true);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK(named_nr > 100);
+	close_world(w);
+}
+
+/* A leaf that changes all the time, over a stack deeper than what is kept. */
+static void *flip_leaf(void *arg)
+{
+	struct mover *m = arg;
+	char *leaf = fake_leaf(m->w->thread);
+
+	for (unsigned int i = 0; !atomic_load(&m->stop); i++)
+		fake_store(leaf, m->w->py->lay->frame.f_code,
+			fake_address(m->code[i % 2]));
+	return NULL;
+}
+
+void test_chain__the_longest_unsettled_stack_fits(void)
+{
+	static struct mover m;
+	struct world *w = open_world();
+	int unsettled_nr = 0;
+	pthread_t thread;
+
+	push_deep(w, CPROF_MAX_WALKED_FRAMES + 100);
+	start_moving(w, flip_leaf, &thread, &m);
+	for (int i = 0; i < 2000 && unsettled_nr < 10; i++)
+		if (walk(w) == CPROF_WALK_UNSETTLED && w->stack->nr > 1)
+			unsettled_nr++;
+	atomic_store(&m.stop, true);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK(unsettled_nr > 0);
+	close_world(w);
+}
+
+static uint64_t next_random(uint64_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return *x;
+}
+
+/* Words that memory may hold by accident, in the places that are read. */
+static uint64_t wild(uint64_t *x, char *const *place, size_t nr)
+{
+	static const uint64_t fixed[] = { 0, 1, 8, 4096, INT64_MAX,
+		1ull << 63, UINT64_MAX, UINT64_MAX - 7, 1ull << 47,
+		(1ull << 47) - 8, 0xffff800000000000ull, 1ull << 32,
+		UINT32_MAX };
+	uint64_t choice = next_random(x) % 10;
+
+	if (choice < 4)
+		return fixed[next_random(x) %
+			(sizeof(fixed) / sizeof(fixed[0]))];
+	if (choice < 8)
+		return fake_address(place[next_random(x) % nr]) +
+			next_random(x) % 64;
+	if (choice == 8)
+		return next_random(x) % 100000;
+	return next_random(x);
+}
+
+void test_chain__no_memory_makes_a_walk_fail_or_last(void)
+{
+	struct world *w = open_world();
+	char *place[40];
+	size_t bytes[40], nr = 0;
+	uint64_t x = 0x2545f4914f6cdd1d, undo_value[8];
+	char *undo_at[8];
+
+	w->thread->chunk_bytes = 512;
+	push(w, "root", 3);
+	for (int i = 0; i < 8; i++)
+		push(w, "f", 1);
+	link_frame(w, lone_frame(w, "gen", 1), fake_leaf(w->thread));
+#define PLACE(at, len) (place[nr] = (at), bytes[nr++] = (len))
+	PLACE(w->thread->state, w->py->lay->thread.size);
+	PLACE(w->thread->cframe, w->py->lay->cframe.size);
+	for (char *c = w->thread->chunk; c;
+		c = (char *)(uintptr_t)fake_load(
+			c, w->py->lay->chunk.previous))
+		PLACE(c, 512);
+	for (char *f = fake_leaf(w->thread); f;
+		f = (char *)(uintptr_t)fake_load(
+			f, w->py->lay->frame.previous)) {
+		char *code = (char *)(uintptr_t)fake_load(
+			f, w->py->lay->frame.f_code);
+
+		PLACE(f, w->py->lay->frame.size);
+		PLACE(code, w->py->lay->code.code_adaptive);
+		PLACE((char *)(uintptr_t)fake_load(
+			      code, w->py->lay->code.name),
+			48);
+		PLACE((char *)(uintptr_t)fake_load(
+			      code, w->py->lay->code.linetable),
+			32);
+	}
+#undef PLACE
+	CHECK(nr <= 40);
+	for (int i = 0; i < 6000; i++) {
+		struct cprof_thread_ref ref = fake_ref(w->thread);
+		uint64_t before = tries(w);
+		int hits = 1 + (int)(next_random(&x) % 8);
+
+		for (int n = 0; n < hits; n++) {
+			size_t p = next_random(&x) % nr;
+
+			undo_at[n] = place[p] +
+				next_random(&x) % (bytes[p] / 8) * 8;
+			undo_value[n] = fake_load(undo_at[n], 0);
+			fake_store(undo_at[n], 0, wild(&x, place, nr));
+		}
+		if (next_random(&x) % 50 == 0)
+			w->hint = (struct cprof_chain_hint){ 0 };
+		cprof_walk(w->walker, &ref, &w->hint, ++w->tick, w->stack);
+		CHECK(tries(w) <= before + CPROF_WALK_TRIES);
+		CHECK(w->stack->nr >= 0 &&
+			w->stack->nr <= CPROF_MAX_KEPT_FRAMES);
+		while (hits--)
+			fake_store(undo_at[hits], 0, undo_value[hits]);
+	}
+	/* Nothing of it stays. */
+	CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+	CHECK_STR(text(w),
+		"f@1 f@1 f@1 f@1 f@1 f@1 f@1 f@1 root@3");
+	close_world(w);
+}
