@@ -13,7 +13,11 @@ Credentials = namedtuple("Credentials", "type json project_id")
 # A key file has 2.4 kB; what is longer than this is something else.
 _MAX_BYTES = 1 << 20
 
-_SUPPORTED = ("service_account", "authorized_user")
+# The types that core understands, and the fields it cannot do without.
+_SUPPORTED = {
+    "service_account": ("private_key_id", "private_key", "client_email", "client_id"),
+    "authorized_user": ("client_id", "client_secret", "refresh_token"),
+}
 
 
 class CredentialsError(ValueError):
@@ -54,10 +58,19 @@ def load_file(path):
         raise CredentialsError(
             "credentials file '%s' is not a JSON object with a type" % path
         ) from None
-    if kind not in _SUPPORTED:
+    if not isinstance(kind, str) or kind not in _SUPPORTED:
         raise CredentialsError(
             "credentials file '%s' has the type %r, which is not supported; use one "
-            "of: %s" % (path, str(kind)[:64], ", ".join(_SUPPORTED))
+            "of: %s" % (path, str(kind)[:64], ", ".join(sorted(_SUPPORTED)))
+        )
+    for field in _SUPPORTED[kind]:
+        if not isinstance(content.get(field), str) or not content[field]:
+            raise CredentialsError(
+                "credentials file '%s' has no %s" % (path, field)
+            )
+    if kind == "service_account" and "-----BEGIN" not in content["private_key"]:
+        raise CredentialsError(
+            "credentials file '%s' has a private_key that is not in PEM form" % path
         )
     project = content.get("project_id")
     return Credentials(kind, text, project if isinstance(project, str) else None)

@@ -62,7 +62,8 @@ static bool run_ticks(struct cprof_window *w, int64_t duration_ns,
 	}
 	if (!sleep_until(w->start_ns + duration_ns, stop))
 		return false;
-	/* The end of the last period belongs to somebody, too. */
+	/* What has not been charged yet belongs to somebody, too. */
+	w->closing = true;
 	cprof__window_tick(w, cprof_now_ns());
 	return true;
 }

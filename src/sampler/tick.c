@@ -117,7 +117,7 @@ static bool is_due(const struct cprof_window *w, int i)
 {
 	const struct cprof_live *t = &w->live[w->live_of[i]];
 
-	return t->still_ticks < CPROF_COLD_TICKS ||
+	return t->still_ticks < CPROF_COLD_TICKS || w->closing ||
 		(w->tick + (uint32_t)i) % CPROF_COLD_TICKS == 0;
 }
 
@@ -325,8 +325,12 @@ void cprof__window_tick(struct cprof_window *w, int64_t now_ns)
 		refresh_list(w);
 		holder = look_at_all(w, due);
 	}
-	for (int i = 0; i < w->threads->nr; i++)
+	for (int i = 0; i < w->threads->nr; i++) {
+		struct cprof_live *t = live_at(w, i);
+
 		if (due[i] && due[i] != 1 + LOOK_STALE)
-			visit(w, live_at(w, i), (enum look)(due[i] - 1),
-				holder);
+			visit(w, t, (enum look)(due[i] - 1), holder);
+		else if (w->closing && !due[i] && t->tally)
+			charge(w, t, false); /* no room to look once more */
+	}
 }

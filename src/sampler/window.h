@@ -56,6 +56,7 @@ struct cprof_window {
 	struct cprof_seen *seen;
 	uint32_t seen_nr;
 	bool list_stale; /* something did not fit: read the list anew */
+	bool closing;	 /* this tick is the last: look at everybody */
 
 	/* The kernel's threads when the window opened. */
 	struct cprof_task *task;
