@@ -38,7 +38,8 @@ test: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/installed
-	$(BIN)/python tests/bench/accuracy.py
+	$(BIN)/python -W ignore tests/bench/edges.py
+	$(BIN)/python tests/bench/cost.py
 
 lint: $(VENV)/test-tools
 	scripts/check-source

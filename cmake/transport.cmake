@@ -65,6 +65,10 @@ target_link_options(_transport PRIVATE
     LINKER:--as-needed
     LINKER:--version-script,${CMAKE_CURRENT_SOURCE_DIR}/src/transport/exports.map
     LINKER:-z,nodelete)
+if(archives)
+    target_sources(_transport PRIVATE src/transport/names.c)
+    target_link_options(_transport PRIVATE LINKER:--wrap=pthread_setname_np)
+endif()
 if(openssl)
     target_compile_definitions(_transport PRIVATE CPROF_OPENSSL_IS_PRIVATE)
 endif()

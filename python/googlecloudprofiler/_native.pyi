@@ -1,0 +1,90 @@
+"""The native module. Private: everything here may change without notice."""
+
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+def start(
+    transport_path: str,
+    target: str,
+    tls: bool,
+    credentials_type: Optional[str],
+    credentials_json: Optional[str],
+    project: str,
+    service: str,
+    labels: Tuple[Tuple[str, str], ...],
+    instance: Optional[str],
+    cpu: bool,
+    wall: bool,
+    period_ns: int,
+    user_agent: str,
+    api_client: str,
+) -> None:
+    """Start the agent's thread; nothing has been connected yet.
+
+    Raises ValueError when an agent runs already, NotImplementedError in a forked
+    child and on a Python that is not served.
+    """
+
+def stop() -> None:
+    """Stop the agent, waiting 0.8 s at most, and speak what is left to say."""
+
+def running() -> bool:
+    """Whether an agent was started and not stopped."""
+
+def collect(kind: str, duration_ns: int, period_ns: int) -> bytes:
+    """Sample this process from the calling thread; a gzipped pprof profile.
+
+    `kind` is "CPU" or "WALL". Raises ValueError when duration_ns is above 300 s or
+    below period_ns, or period_ns below 1 ms.
+    """
+
+def walk_self() -> List[Tuple[Any, Any, int, int]]:
+    """The calling thread's stack as the sampler reads it, leaf first.
+
+    Items are (qualified name, file, line, first line); for a frame without a name
+    (its number, None, 0, 0).
+    """
+
+def line_at(table: bytes, first_line: int, instr: int) -> int:
+    """The line of the instruction at index `instr` (code units); 0 for none."""
+
+def speak_through(callable: Callable[[int, str], Any]) -> None:
+    """Set what log records go to: a callable of (level, text)."""
+
+def decode_profile(data: bytes) -> Dict[str, Any]:
+    """Read a pprof profile, gzipped or plain.
+
+    Raises RuntimeError for bytes that are no profile, or one that is too large.
+    """
+
+class Server:
+    """The Profiler API's server side, on loopback or a unix socket.
+
+    To be used by one thread. All methods raise ValueError for a call that is not
+    open.
+    """
+
+    port: int
+
+    def __init__(self, address: str, transport_path: str) -> None: ...
+    def next(self, timeout_s: float) -> Optional[Tuple[Any, ...]]:
+        """What happened next, or None after `timeout_s` seconds.
+
+        ("create", call, peer, project, target, {deployment labels}, [types]),
+        ("update", call, peer, name, type, duration_ns, project, target,
+        {deployment labels}, {profile labels}, profile_bytes), or ("gone", call).
+        """
+
+    def assign(
+        self,
+        call: int,
+        name: str,
+        type: int,
+        duration_ns: int,
+        project: str,
+        target: str,
+        labels: Dict[str, str],
+    ) -> None: ...
+    def postpone(self, call: int, words: str, delay_s: float) -> None: ...
+    def accept(self, call: int, name: str, type: int) -> None: ...
+    def refuse(self, call: int, status: int, words: str) -> None: ...
+    def close(self) -> None: ...
