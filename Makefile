@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find src cmake protos python -type f -not -name '*.pyc') \
 	CMakeLists.txt pyproject.toml
+SCRIPTS := scripts/check-source scripts/demo scripts/make-layout
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: all demo test bench lint format clean
@@ -44,11 +45,11 @@ bench: $(VENV)/installed
 lint: $(VENV)/test-tools
 	scripts/check-source
 	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'src/*.[ch]' 'tests/*.[ch]')
-	$(BIN)/ruff check python tests scripts examples
+	$(BIN)/ruff check python tests examples $(SCRIPTS)
 
 format: $(VENV)/test-tools
 	$(BIN)/clang-format -i $$(git ls-files 'src/*.[ch]' 'tests/*.[ch]')
-	$(BIN)/ruff check --fix python tests scripts examples
+	$(BIN)/ruff check --fix python tests examples $(SCRIPTS)
 
 clean:
 	rm -rf build $(VENV)

@@ -8,6 +8,11 @@ from collections import namedtuple
 _SERVICE = re.compile(r"^[a-z0-9]([-a-z0-9_.]{0,253}[a-z0-9])?\Z")
 _SERVICE_TEXT = "^[a-z0-9]([-a-z0-9_.]{0,253}[a-z0-9])?$"
 
+# host, [IPv6 address], each with or without :port
+_HOST_PORT = re.compile(
+    r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?/?\Z"
+)
+
 DEFAULT_ENDPOINT = "cloudprofiler.googleapis.com:443"
 
 # The sampling period, in milliseconds. Below 1 the sampler would take more than
@@ -99,7 +104,7 @@ def find_endpoint(api_endpoint, environ=os.environ):
 
 
 def _split_host(text, rest, default_port):
-    match = re.match(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?/?\Z", rest)
+    match = _HOST_PORT.match(rest)
     port = int(match.group(3) or default_port or 0) if match else 0
     if not 0 < port < 65536:
         raise ValueError(

@@ -163,8 +163,8 @@ static int update_profile(void *ctx, const struct cprof_assignment *assignment,
 		a->profiler, assignment, profile, len, err);
 }
 
-static int collect(void *ctx, enum cprof_profile_type type,
-	int64_t duration_ns, struct cprof_buffer *out, struct cprof_error *err)
+static int collect(void *ctx, enum cprof_profile_type type, int64_t duration_ns,
+	struct cprof_buffer *out, struct cprof_error *err)
 {
 	struct agent *a = ctx;
 
@@ -253,8 +253,8 @@ static void *run(void *arg)
 
 	cprof_thread_name(CPROF_THREAD_PREFIX "agent");
 	if (connect_profiler(a, &err) < 0)
-		cprof_log(CPROF_ERROR, "Cannot start profiling: %s",
-			err.message);
+		cprof_log(
+			CPROF_ERROR, "Cannot start profiling: %s", err.message);
 	else
 		cprof_loop_run(&ops, a, a->opts.type, a->opts.type_nr);
 	disconnect(a);
@@ -279,8 +279,7 @@ static int start_locked(
 	if (process.agent)
 		return cprof_fail(
 			err, CPROF_EINVAL, "the profiler runs already");
-	if (!process.handler &&
-		pthread_atfork(NULL, NULL, after_fork_in_child))
+	if (!process.handler && pthread_atfork(NULL, NULL, after_fork_in_child))
 		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
 	process.handler = true;
 	r = create(opts, &a, err);

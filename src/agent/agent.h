@@ -9,31 +9,32 @@
 #include "sampler/sampler.h"
 
 /*
- * The agent of this process: one native thread, `cprof-agent`, that runs the loop.
- * There is at most one. start and stop may be called from any thread.
+ * The agent of this process: one native thread, `cprof-agent`, that runs the
+ * loop. There is at most one. start and stop may be called from any thread.
  */
 
 /* Strings are copied; the credentials' copy is wiped once core has them. */
 struct cprof_agent_options {
 	const char *transport_path; /* of _transport.so */
-	struct cprof_profiler_options profiler; /* its `transport` is set here */
+	struct cprof_profiler_options
+		profiler; /* its `transport` is set here */
 	struct cprof_sampler_options sampler;
 	enum cprof_profile_type type[2];
 	size_t type_nr;
 };
 
 /*
- * Start the thread and return; nothing has been connected yet. CPROF_EINVAL when
- * an agent runs already, CPROF_EUNSUPPORTED in a forked child: this build's gRPC
- * core does not survive a fork.
+ * Start the thread and return; nothing has been connected yet. CPROF_EINVAL
+ * when an agent runs already, CPROF_EUNSUPPORTED in a forked child: this
+ * build's gRPC core does not survive a fork.
  */
 int cprof_agent_start(
 	const struct cprof_agent_options *opts, struct cprof_error *err);
 
 /*
- * Tell the agent to stop and wait until it did, at most for CPROF_STOP_BOUND_NS;
- * an agent that takes longer is left to end by itself. Does nothing where none
- * runs. The caller must not hold the GIL.
+ * Tell the agent to stop and wait until it did, at most for
+ * CPROF_STOP_BOUND_NS; an agent that takes longer is left to end by itself.
+ * Does nothing where none runs. The caller must not hold the GIL.
  */
 void cprof_agent_stop(void);
 

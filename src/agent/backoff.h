@@ -4,9 +4,9 @@
 #include <stdint.h>
 
 /*
- * How long to wait after CreateProfile failed: full jitter under an envelope that
- * grows by 1.3 from a minute to an hour, as Google's agents do; or what the
- * service asks for.
+ * How long to wait after CreateProfile failed: full jitter under an envelope
+ * that grows by 1.3 from a minute to an hour, as Google's agents do; or what
+ * the service asks for.
  */
 struct cprof_backoff {
 	int64_t envelope_ns;

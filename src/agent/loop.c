@@ -38,8 +38,8 @@ static enum cprof_level failure_level(struct loop *l, enum cprof_code code)
 	return CPROF_WARNING;
 }
 
-static bool back_off(struct loop *l, int64_t retry_ns,
-	const struct cprof_error *err)
+static bool back_off(
+	struct loop *l, int64_t retry_ns, const struct cprof_error *err)
 {
 	int64_t delay_ns = cprof_backoff_next(
 		&l->backoff, retry_ns, l->ops->random(l->ctx));

@@ -9,9 +9,9 @@
 #include "rpc/messages.h"
 
 /*
- * The life of the agent: wait for an assignment, collect, upload, repeat. It knows
- * the outside world only through this table: production fills it in agent.c, tests
- * from a script.
+ * The life of the agent: wait for an assignment, collect, upload, repeat. It
+ * knows the outside world only through this table: production fills it in
+ * agent.c, tests from a script.
  */
 struct cprof_loop_ops {
 	/* As cprof_profiler_create_profile() and _update_profile(). */
@@ -32,8 +32,8 @@ struct cprof_loop_ops {
 };
 
 /*
- * Run until one of the ops answers CPROF_ECANCELED or `wait` false. No answer of
- * the service ends it. Assignments of a type not among `type` are declined.
+ * Run until one of the ops answers CPROF_ECANCELED or `wait` false. No answer
+ * of the service ends it. Assignments of a type not among `type` are declined.
  */
 void cprof_loop_run(const struct cprof_loop_ops *ops, void *ctx,
 	const enum cprof_profile_type *type, size_t type_nr);

@@ -9,10 +9,10 @@
  */
 enum cprof_code {
 	CPROF_OK = 0,
-	CPROF_ENOMEM = -1,	 /* allocation failed; state unchanged */
-	CPROF_EINVAL = -2,	 /* bad configuration, or refused as such */
-	CPROF_EIO = -3,		 /* the operating system said no */
-	CPROF_EAUTH = -4,	 /* no credentials, or the server refused them */
+	CPROF_ENOMEM = -1, /* allocation failed; state unchanged */
+	CPROF_EINVAL = -2, /* bad configuration, or refused as such */
+	CPROF_EIO = -3,	   /* the operating system said no */
+	CPROF_EAUTH = -4,  /* no credentials, or the server refused them */
 	CPROF_EUNAVAILABLE = -5, /* try again later */
 	CPROF_ETOOBIG = -6,	 /* a limit in limits.h was hit */
 	CPROF_EFORMAT = -7,	 /* bytes from outside do not parse */
@@ -30,7 +30,7 @@ struct cprof_error {
  * Fill `err` (which may be NULL) and return `code`, so that
  * `return cprof_fail(...)` reads well. A message that is too long is cut.
  */
-__attribute__((format(printf, 3, 4))) int cprof_fail(struct cprof_error *err,
-	enum cprof_code code, const char *fmt, ...);
+__attribute__((format(printf, 3, 4))) int cprof_fail(
+	struct cprof_error *err, enum cprof_code code, const char *fmt, ...);
 
 #endif

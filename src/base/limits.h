@@ -23,15 +23,15 @@
 #define CPROF_MAX_REPLY_BYTES	(1 << 20)  /* a reply is some hundred bytes */
 #define CPROF_MAX_REQUEST_BYTES (64 << 20) /* what our server will take in */
 #define CPROF_MAX_TRAILER_BYTES 256	   /* retry info takes 10 */
-#define CPROF_MAX_OPEN_CALLS	1024	   /* as many agents wait in our server */
+#define CPROF_MAX_OPEN_CALLS	1024 /* as many agents wait in our server */
 #define CPROF_CHANNEL_IDLE_NS	(1800 * CPROF_NS_PER_S) /* as grpc documents */
 #define CPROF_RECONNECT_MIN_NS	(1 * CPROF_NS_PER_S)	/* core, while down */
 #define CPROF_RECONNECT_MAX_NS	(30 * CPROF_NS_PER_S)	/* less than ours */
 
 /* time */
-#define CPROF_CREATE_DEADLINE_NS (3600 * CPROF_NS_PER_S) /* server's own */
-#define CPROF_UPDATE_DEADLINE_NS (30 * CPROF_NS_PER_S)	 /* API's advice */
-#define CPROF_KEEPALIVE_NS	 (300 * CPROF_NS_PER_S) /* servers punish less */
+#define CPROF_CREATE_DEADLINE_NS   (3600 * CPROF_NS_PER_S) /* server's own */
+#define CPROF_UPDATE_DEADLINE_NS   (30 * CPROF_NS_PER_S)   /* API's advice */
+#define CPROF_KEEPALIVE_NS	   (300 * CPROF_NS_PER_S) /* less is punished */
 #define CPROF_KEEPALIVE_TIMEOUT_NS (30 * CPROF_NS_PER_S)
 #define CPROF_BACKOFF_MIN_NS	   (60 * CPROF_NS_PER_S) /* as all agents */
 #define CPROF_BACKOFF_MAX_NS	   (3600 * CPROF_NS_PER_S)
@@ -41,12 +41,12 @@
 #define CPROF_DEFAULT_DURATION_NS  (10 * CPROF_NS_PER_S)
 #define CPROF_MIN_DURATION_NS	   (100 * CPROF_NS_PER_MS)
 #define CPROF_MAX_DURATION_NS	   (300 * CPROF_NS_PER_S)
-#define CPROF_MIN_PERIOD_NS	   (1 * CPROF_NS_PER_MS) /* 1 kHz: 3 % of a core */
+#define CPROF_MIN_PERIOD_NS	   (1 * CPROF_NS_PER_MS) /* 3 % of a core */
 #define CPROF_MAX_PERIOD_NS	   (1 * CPROF_NS_PER_S)
 #define CPROF_STOP_BOUND_NS	   (800 * CPROF_NS_PER_MS) /* of a second */
 
 /* the interpreter's memory */
-#define CPROF_PEEK_BYTES	   (4 << 20) /* two copies of the deepest stack */
+#define CPROF_PEEK_BYTES	   (4 << 20) /* the deepest stack twice */
 #define CPROF_MAX_INTERPRETERS	   64
 #define CPROF_MAX_THREADS	   8192
 #define CPROF_MAX_WALKED_FRAMES	   4096
@@ -61,7 +61,9 @@
 
 /* a window */
 #define CPROF_MAX_SEEN_THREADS 65536 /* living and ended */
-#define CPROF_MAX_STACKS	65536 /* 10 s at 100 Hz of 64 threads, all different */
+#define CPROF_MAX_STACKS                                                       \
+	65536 /* 10 s at 100 Hz of 64 threads, all different                   \
+	       */
 #define CPROF_MAX_CODES		65536
 #define CPROF_STACK_ARENA_BYTES (64 << 20)
 #define CPROF_CODE_ARENA_BYTES	(64 << 20)
@@ -69,8 +71,10 @@
 #define CPROF_MAX_TICK_PERIODS	10 /* one tick's weight after a suspend */
 
 /* a profile */
-#define CPROF_MAX_PROFILE_BYTES (256 << 20) /* unpacked: a builder, a reader */
-#define CPROF_MAX_UPLOAD_BYTES	(32 << 20)  /* gzipped */
-#define CPROF_MAX_COMMENTS	16
+#define CPROF_MAX_PROFILE_BYTES                                                \
+	(256 << 20)			  /* unpacked: a builder, a reader     \
+					   */
+#define CPROF_MAX_UPLOAD_BYTES (32 << 20) /* gzipped */
+#define CPROF_MAX_COMMENTS     16
 
 #endif

@@ -50,12 +50,11 @@ PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs)
 	long long period_ns;
 
 	(void)self;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs,
-		    "sspzzssO!zppLss:start", names, &opts.transport_path,
-		    &ch->target, &tls, &credentials_type,
-		    &ch->credentials_json, &d->project, &d->target,
-		    &PyTuple_Type, &labels, &opts.profiler.instance, &cpu,
-		    &wall, &period_ns, &ch->user_agent,
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sspzzssO!zppLss:start",
+		    names, &opts.transport_path, &ch->target, &tls,
+		    &credentials_type, &ch->credentials_json, &d->project,
+		    &d->target, &PyTuple_Type, &labels, &opts.profiler.instance,
+		    &cpu, &wall, &period_ns, &ch->user_agent,
 		    &opts.profiler.api_client) ||
 		read_labels(labels, d->label, &d->label_nr) < 0 ||
 		cprof__interpreter(&opts.sampler) < 0)
@@ -72,13 +71,10 @@ PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs)
 	opts.sampler.period_ns = period_ns;
 
 	/* What the strings point into is kept alive by our caller. */
-	Py_BEGIN_ALLOW_THREADS
-	r = cprof__log_open(&err);
+	Py_BEGIN_ALLOW_THREADS r = cprof__log_open(&err);
 	if (!r)
 		r = cprof_agent_start(&opts, &err);
-	Py_END_ALLOW_THREADS
-	if (r < 0)
-		return cprof__raise(&err);
+	Py_END_ALLOW_THREADS if (r < 0) return cprof__raise(&err);
 	Py_RETURN_NONE;
 }
 
@@ -86,10 +82,8 @@ PyObject *cprof__stop(PyObject *self, PyObject *noargs)
 {
 	(void)self;
 	(void)noargs;
-	Py_BEGIN_ALLOW_THREADS
-	cprof_agent_stop();
-	Py_END_ALLOW_THREADS
-	cprof__log_close();
+	Py_BEGIN_ALLOW_THREADS cprof_agent_stop();
+	Py_END_ALLOW_THREADS cprof__log_close();
 	Py_RETURN_NONE;
 }
 

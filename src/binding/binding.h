@@ -32,13 +32,14 @@ int cprof__server_add(PyObject *module);
 int cprof__interpreter(struct cprof_sampler_options *ret);
 
 /*
- * Records of the ring reach Python from open to close. Open is called without the
- * GIL; close with it, and gives it up while it waits.
+ * Records of the ring reach Python from open to close. Open is called without
+ * the GIL; close with it, and gives it up while it waits.
  */
 int cprof__log_open(struct cprof_error *err);
 void cprof__log_close(void);
 
-/* What the module's functions do stands in python/googlecloudprofiler/_native.pyi */
+/* What the module's functions do stands in
+ * python/googlecloudprofiler/_native.pyi */
 PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *cprof__stop(PyObject *self, PyObject *noargs);
 PyObject *cprof__running(PyObject *self, PyObject *noargs);

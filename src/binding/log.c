@@ -1,7 +1,8 @@
 /*
  * The one door for words: records of the ring go to Python's logging from a
- * thread that exists for nothing else. Whatever a log handler does there, sampling
- * goes on; and where the interpreter ends that thread, nobody waits for it.
+ * thread that exists for nothing else. Whatever a log handler does there,
+ * sampling goes on; and where the interpreter ends that thread, nobody waits
+ * for it.
  */
 #include "binding/binding.h"
 
@@ -108,19 +109,17 @@ void cprof__log_close(void)
 
 	deadline.tv_sec = (time_t)(when_ns / CPROF_NS_PER_S);
 	deadline.tv_nsec = (long)(when_ns % CPROF_NS_PER_S);
-	Py_BEGIN_ALLOW_THREADS
-	cprof_log_close();
+	Py_BEGIN_ALLOW_THREADS cprof_log_close();
 	pthread_mutex_lock(&thread.lock);
-	while (thread.running && !pthread_cond_timedwait(
-					 &thread.changed, &thread.lock,
-					 &deadline))
+	while (thread.running && !pthread_cond_timedwait(&thread.changed,
+					 &thread.lock, &deadline))
 		;
 	stuck = thread.running;
 	pthread_mutex_unlock(&thread.lock);
 	Py_END_ALLOW_THREADS
-	/* Within a handler, whose lock it holds: who speaks now waits for it. */
-	if (!stuck)
-		speak_all();
+		/* Within a handler, whose lock it holds: who speaks now waits
+		   for it. */
+		if (!stuck) speak_all();
 }
 
 PyObject *cprof__speak_through(PyObject *self, PyObject *arg)

@@ -1,6 +1,6 @@
 /*
- * The sampler's own eyes on the calling thread: what the self-test at start, the
- * tests and the benchmarks compare with what Python says.
+ * The sampler's own eyes on the calling thread: what the self-test at start,
+ * the tests and the benchmarks compare with what Python says.
  */
 #include "binding/binding.h"
 
@@ -76,7 +76,7 @@ static PyObject *describe(
 	if (f->code >= CPROF_CODE_PSEUDO)
 		tuple = Py_BuildValue("(iOii)", (int)f->code, Py_None, 0, 0);
 	else if (cprof_codes_name(codes, f->code, &name, &err) < 0 ||
-		cprof_codes_file(codes, f->code, &file, &err) < 0)
+		 cprof_codes_file(codes, f->code, &file, &err) < 0)
 		cprof__raise(&err);
 	else
 		tuple = Py_BuildValue("(s#s#ii)", name.data,
@@ -125,7 +125,7 @@ PyObject *cprof__walk_self(PyObject *self, PyObject *noargs)
 		PyErr_SetString(PyExc_RuntimeError,
 			"the calling thread is not on the list of threads");
 	} else if (cprof_walk(eyes.walker, ref, &hint, 1, &stack) !=
-		CPROF_WALK_SETTLED) {
+		   CPROF_WALK_SETTLED) {
 		PyErr_SetString(PyExc_RuntimeError,
 			"the calling thread's stack cannot be read");
 	} else {
@@ -176,16 +176,12 @@ PyObject *cprof__collect(PyObject *self, PyObject *args, PyObject *kwargs)
 	}
 	opts.period_ns = period_ns;
 	cprof_buffer_init(&out, CPROF_MAX_UPLOAD_BYTES);
-	Py_BEGIN_ALLOW_THREADS
-	r = cprof_sampler_collect(&opts,
+	Py_BEGIN_ALLOW_THREADS r = cprof_sampler_collect(&opts,
 		kind[0] == 'C' ? CPROF_SAMPLER_CPU : CPROF_SAMPLER_WALL,
 		duration_ns, NULL, &out, &err);
-	Py_END_ALLOW_THREADS
-	if (r < 0)
-		cprof__raise(&err);
-	else
-		bytes = PyBytes_FromStringAndSize(
-			(const char *)out.data, (Py_ssize_t)out.len);
+	Py_END_ALLOW_THREADS if (r < 0) cprof__raise(&err);
+	else bytes = PyBytes_FromStringAndSize(
+		(const char *)out.data, (Py_ssize_t)out.len);
 	cprof_buffer_finish(&out);
 	return bytes;
 }

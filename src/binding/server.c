@@ -24,10 +24,9 @@ static const char server_doc[] =
  * into the service stands between block and unblock.
  */
 struct server {
-	PyObject_HEAD
-	struct cprof_service *service; /* NULL once closed */
-	pid_t owner;		       /* core must not be touched elsewhere */
-	atomic_bool busy;	       /* set while a method runs */
+	PyObject_HEAD struct cprof_service *service; /* NULL once closed */
+	pid_t owner;	  /* core must not be touched elsewhere */
+	atomic_bool busy; /* set while a method runs */
 };
 
 /* True when the caller may use the service, until leave(). */
@@ -85,12 +84,11 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kw)
 		return NULL;
 
 	/* Both strings belong to `args`, which our caller keeps alive. */
-	Py_BEGIN_ALLOW_THREADS
-	cprof_signals_block(&before);
+	Py_BEGIN_ALLOW_THREADS cprof_signals_block(&before);
 	r = open_service(address, path, &service, &err);
 	cprof_signals_unblock(&before);
-	Py_END_ALLOW_THREADS
-	if (r < 0) {
+	Py_END_ALLOW_THREADS if (r < 0)
+	{
 		Py_DECREF((PyObject *)s);
 		return cprof__raise(&err);
 	}
@@ -110,8 +108,7 @@ static void release(struct server *s)
 	if (!service || s->owner != getpid())
 		return;
 
-	Py_BEGIN_ALLOW_THREADS
-	cprof_signals_block(&before);
+	Py_BEGIN_ALLOW_THREADS cprof_signals_block(&before);
 	cprof_service_destroy(service);
 	cprof_signals_unblock(&before);
 	Py_END_ALLOW_THREADS
@@ -189,10 +186,9 @@ static PyObject *make_create(const struct cprof_service_event *e)
 	const struct cprof_service_request *r = e->request;
 	const struct cprof_deployment *d = &r->deployment;
 
-	return Py_BuildValue("(sKNNNNN)", "create",
-		(unsigned long long)e->call, cprof__text(e->peer),
-		cprof__text(d->project), cprof__text(d->target),
-		make_labels(d->label, d->label_nr),
+	return Py_BuildValue("(sKNNNNN)", "create", (unsigned long long)e->call,
+		cprof__text(e->peer), cprof__text(d->project),
+		cprof__text(d->target), make_labels(d->label, d->label_nr),
 		make_types(r->wanted, r->wanted_nr));
 }
 
@@ -257,12 +253,10 @@ static PyObject *server_next(PyObject *self, PyObject *args)
 		return NULL;
 
 	/* `busy` keeps the service from being closed meanwhile. */
-	Py_BEGIN_ALLOW_THREADS
-	cprof_signals_block(&before);
+	Py_BEGIN_ALLOW_THREADS cprof_signals_block(&before);
 	r = cprof_service_next(s->service, timeout_ns, &event, &err);
 	cprof_signals_unblock(&before);
-	Py_END_ALLOW_THREADS
-	leave(s);
+	Py_END_ALLOW_THREADS leave(s);
 	if (r < 0)
 		return cprof__raise(&err);
 

@@ -29,9 +29,9 @@ struct cprof_walker {
 	int place[CHECK_MAX];
 };
 
-int cprof_walker_create(const struct cprof_layout *lay,
-	struct cprof_peek *peek, struct cprof_codes *codes,
-	struct cprof_walker **ret, struct cprof_error *err)
+int cprof_walker_create(const struct cprof_layout *lay, struct cprof_peek *peek,
+	struct cprof_codes *codes, struct cprof_walker **ret,
+	struct cprof_error *err)
 {
 	struct cprof_walker *w = calloc(1, sizeof(*w));
 
@@ -174,8 +174,7 @@ static void check_others(struct cprof_walker *w)
 			continue;
 		w->verdict[place] = (struct verdict){ w->stats.walks, false };
 		w->place[nr] = place;
-		w->handle[0][nr++] =
-			cprof_codes_want(w->codes, w->peek, place);
+		w->handle[0][nr++] = cprof_codes_want(w->codes, w->peek, place);
 	}
 	if (!nr)
 		return;
@@ -189,7 +188,7 @@ static bool proven(const struct cprof_walker *w, int i, uint32_t tick)
 	int place = place_of(w, i);
 
 	return place >= 0 && judged(w, place) && w->verdict[place].same &&
-		cprof_codes_steady(w->codes, place, tick);
+	       cprof_codes_steady(w->codes, place, tick);
 }
 
 /* Read what is at addresses that we know nothing, or nothing right, of. */
@@ -253,8 +252,8 @@ static int look_again(struct cprof_walker *w, uint32_t tick)
 		v->walk = w->stats.walks;
 		v->same = cprof_codes_same(w->codes, w->peek, w->place[i],
 				  w->handle[0][i]) &&
-			cprof_codes_same(w->codes, w->peek, w->place[i],
-				w->handle[1][i]);
+			  cprof_codes_same(w->codes, w->peek, w->place[i],
+				  w->handle[1][i]);
 	}
 	if (cprof__gather_parse(&w->gather, &w->now, &missing) !=
 		CPROF_PARSE_OK)
@@ -268,7 +267,7 @@ static int look_again(struct cprof_walker *w, uint32_t tick)
 	if (standing == c->nr)
 		c->frame[0].instr = now->frame[now->nr - c->nr].instr;
 	else if (c->frame[c->nr - standing].instr !=
-		now->frame[now->nr - standing].instr)
+		 now->frame[now->nr - standing].instr)
 		standing--; /* its callee is another one by now */
 	return standing;
 }
@@ -306,8 +305,7 @@ static void cut_stale(struct cprof_walker *w, int standing, uint32_t tick)
 		for (int n = i - 1; n >= stale; n--)
 			if (c->frame[n].frame > f->frame &&
 				c->frame[n].frame - f->frame <
-					cprof_codes_frame_bytes(
-						w->codes, code))
+					cprof_codes_frame_bytes(w->codes, code))
 				stale = n + 1;
 	}
 	c->nr -= stale;
@@ -320,7 +318,8 @@ static void put(struct cprof_stack *s, uint32_t code, int32_t instr)
 	s->frame[s->nr++] = (struct cprof_frame){ code, instr };
 }
 
-/* Frame `i` of the chain as a frame of the stack; false for one to leave out. */
+/* Frame `i` of the chain as a frame of the stack; false for one to leave out.
+ */
 static bool name_frame(struct cprof_walker *w, int i, int standing,
 	uint32_t tick, struct cprof_frame *ret)
 {
@@ -333,7 +332,7 @@ static bool name_frame(struct cprof_walker *w, int i, int standing,
 	}
 	ret->instr = cprof_codes_instr(w->codes, ret->code, f->code, f->instr);
 	return f->owner == w->lay->frame.owned_by_generator ||
-		!cprof_codes_incomplete(w->codes, ret->code, ret->instr);
+	       !cprof_codes_incomplete(w->codes, ret->code, ret->instr);
 }
 
 static void name_all(struct cprof_walker *w, enum cprof_walk how, int standing,

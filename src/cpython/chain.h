@@ -15,9 +15,9 @@
  *
  * - All memory that the chain of frames lies in is copied twice in one system
  *   call, outermost memory first, then the thread's state, the state again, and
- *   back out. The chain is the one of the moment in the middle: it starts at the
- *   state's frame of then, and each frame counts only if it was the same before
- *   and after.
+ *   back out. The chain is the one of the moment in the middle: it starts at
+ * the state's frame of then, and each frame counts only if it was the same
+ * before and after.
  * - A chain that ends in a generator's frame is a chain cut short: a suspended
  *   generator's frame points to nobody. One that was seen running in one copy
  *   only is called by whom that copy names.
@@ -28,7 +28,7 @@
 
 /* Frames that are not code of the program; numbers no code has. */
 enum cprof_pseudo_code {
-	CPROF_CODE_PSEUDO = 0xffffff00u, /* all of them are at least this */
+	CPROF_CODE_PSEUDO = 0xffffff00u,     /* all of them are at least this */
 	CPROF_CODE_GONE = CPROF_CODE_PSEUDO, /* died before it was read */
 	CPROF_CODE_UNSETTLED, /* stood never still: the rest is not known */
 	CPROF_CODE_ELIDED,    /* left out of a deep stack */
@@ -63,14 +63,14 @@ struct cprof_raw_frame {
 };
 
 /*
- * What the last walk of a thread taught about where its memory lies. A guess and
- * nothing more: a wrong one costs a second try. Zeroed for a new thread.
+ * What the last walk of a thread taught about where its memory lies. A guess
+ * and nothing more: a wrong one costs a second try. Zeroed for a new thread.
  */
 #define CPROF_HINT_CFRAMES 8
-#define CPROF_HINT_CHUNKS 16
-#define CPROF_HINT_FRAMES 48
-#define CPROF_HINT_PLACES 64
-#define CPROF_HINT_LEAVES 3
+#define CPROF_HINT_CHUNKS  16
+#define CPROF_HINT_FRAMES  48
+#define CPROF_HINT_PLACES  64
+#define CPROF_HINT_LEAVES  3
 struct cprof_chain_hint {
 	/* C-stack frames met lately, the newest first. */
 	uintptr_t cframe[CPROF_HINT_CFRAMES];
@@ -98,9 +98,9 @@ struct cprof_walk_stats {
 struct cprof_walker;
 
 /* Borrows all of its arguments for its life. */
-int cprof_walker_create(const struct cprof_layout *lay,
-	struct cprof_peek *peek, struct cprof_codes *codes,
-	struct cprof_walker **ret, struct cprof_error *err);
+int cprof_walker_create(const struct cprof_layout *lay, struct cprof_peek *peek,
+	struct cprof_codes *codes, struct cprof_walker **ret,
+	struct cprof_error *err);
 
 /* Accepts NULL. */
 void cprof_walker_destroy(struct cprof_walker *w);

@@ -75,8 +75,8 @@ int cprof_codes_create(const struct cprof_layout *lay, uintptr_t code_type,
 		&c->arena, CPROF_MAX_CODES * sizeof(*c->content));
 	c->place = cprof_arena_take(
 		&c->arena, CPROF_MAX_CODES * sizeof(*c->place));
-	c->by_hash = cprof_arena_take(
-		&c->arena, TABLE_SIZE * sizeof(*c->by_hash));
+	c->by_hash =
+		cprof_arena_take(&c->arena, TABLE_SIZE * sizeof(*c->by_hash));
 	c->by_address = cprof_arena_take(
 		&c->arena, TABLE_SIZE * sizeof(*c->by_address));
 	c->lay = lay;
@@ -121,19 +121,17 @@ static uint64_t hash_content(const struct content *k)
 static bool same_text(const struct text *a, const struct text *b)
 {
 	return a->length == b->length && a->state == b->state &&
-		!memcmp(a->data, b->data, a->kept);
+	       !memcmp(a->data, b->data, a->kept);
 }
 
 static bool same_content(const struct content *a, const struct content *b)
 {
 	return a->hash == b->hash && a->first_line == b->first_line &&
-		a->first_traceable == b->first_traceable &&
-		a->locals == b->locals && a->stack == b->stack &&
-		a->code_size == b->code_size &&
-		a->lines_size == b->lines_size &&
-		same_text(&a->name, &b->name) &&
-		same_text(&a->file, &b->file) &&
-		!memcmp(a->lines, b->lines, a->lines_kept);
+	       a->first_traceable == b->first_traceable &&
+	       a->locals == b->locals && a->stack == b->stack &&
+	       a->code_size == b->code_size && a->lines_size == b->lines_size &&
+	       same_text(&a->name, &b->name) && same_text(&a->file, &b->file) &&
+	       !memcmp(a->lines, b->lines, a->lines_kept);
 }
 
 static bool keep(struct cprof_codes *c, const uint8_t **data, size_t len)
@@ -319,8 +317,8 @@ static bool read_heads(const struct cprof_codes *c,
 		return false;
 	k->lines_size = cprof_load_u64(lines_at, 0);
 	k->lines_kept = k->lines_size > CPROF_MAX_CODE_LINES_BYTES
-		? 0
-		: (uint32_t)k->lines_size;
+				? 0
+				: (uint32_t)k->lines_size;
 	return true;
 }
 
@@ -434,10 +432,10 @@ static bool text_unchanged(
 	size_t from = lay->str.length;
 
 	return at && cprof_load_u64(at, 0) == t->length &&
-		text_state(lay, cprof_load_u32(at, lay->str.state - from)) ==
-		t->state &&
-		!memcmp(at + text_offset(lay, t->state) - from, t->data,
-			t->kept);
+	       text_state(lay, cprof_load_u32(at, lay->str.state - from)) ==
+		       t->state &&
+	       !memcmp(at + text_offset(lay, t->state) - from, t->data,
+		       t->kept);
 }
 
 bool cprof_codes_same(const struct cprof_codes *c,
@@ -455,17 +453,15 @@ bool cprof_codes_same(const struct cprof_codes *c,
 		return false;
 	lines = cprof_peek_at(peek, handle + 3);
 	return now.name == p->name && now.file == p->file &&
-		now.lines == p->lines && number.code_size == k->code_size &&
-		number.first_line == k->first_line &&
-		number.first_traceable == k->first_traceable &&
-		number.locals == k->locals && number.stack == k->stack &&
-		text_unchanged(
-			lay, cprof_peek_at(peek, handle + 1), &k->name) &&
-		text_unchanged(
-			lay, cprof_peek_at(peek, handle + 2), &k->file) &&
-		lines && cprof_load_u64(lines, 0) == k->lines_size &&
-		!memcmp(lines + lay->bytes.data - lay->bytes.ob_size, k->lines,
-			k->lines_kept);
+	       now.lines == p->lines && number.code_size == k->code_size &&
+	       number.first_line == k->first_line &&
+	       number.first_traceable == k->first_traceable &&
+	       number.locals == k->locals && number.stack == k->stack &&
+	       text_unchanged(lay, cprof_peek_at(peek, handle + 1), &k->name) &&
+	       text_unchanged(lay, cprof_peek_at(peek, handle + 2), &k->file) &&
+	       lines && cprof_load_u64(lines, 0) == k->lines_size &&
+	       !memcmp(lines + lay->bytes.data - lay->bytes.ob_size, k->lines,
+		       k->lines_kept);
 }
 
 bool cprof_codes_steady(const struct cprof_codes *c, int place, uint32_t tick)
@@ -495,8 +491,8 @@ int32_t cprof_codes_instr(const struct cprof_codes *c, uint32_t code,
 		return -1;
 	index = (instr - first) / 2;
 	return index < c->content[code].code_size && index < INT32_MAX
-		? (int32_t)index
-		: -1;
+		       ? (int32_t)index
+		       : -1;
 }
 
 size_t cprof_codes_frame_bytes(const struct cprof_codes *c, uint32_t code)
@@ -504,14 +500,13 @@ size_t cprof_codes_frame_bytes(const struct cprof_codes *c, uint32_t code)
 	const struct content *k = &c->content[code];
 
 	return c->lay->frame.size +
-		((size_t)k->locals + k->stack) * sizeof(void *);
+	       ((size_t)k->locals + k->stack) * sizeof(void *);
 }
 
 bool cprof_codes_incomplete(
 	const struct cprof_codes *c, uint32_t code, int32_t index)
 {
-	return index < 0 ||
-		(uint32_t)index < c->content[code].first_traceable;
+	return index < 0 || (uint32_t)index < c->content[code].first_traceable;
 }
 
 uint32_t cprof_codes_lost(const struct cprof_codes *c)
@@ -561,8 +556,8 @@ static size_t encode_utf8(uint32_t ch, uint8_t out[4])
 	return 4;
 }
 
-static int add_utf8(const struct text *t, struct cprof_buffer *out,
-	struct cprof_error *err)
+static int add_utf8(
+	const struct text *t, struct cprof_buffer *out, struct cprof_error *err)
 {
 	uint32_t kind = text_kind(t->state);
 	int r;

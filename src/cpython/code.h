@@ -18,8 +18,8 @@
  * hint at what content to expect there, checked again with each walk.
  *
  * Two numberings: a *code* is a distinct content, what a sample refers to; a
- * *place* is an address where a code was found. One thread at a time; nothing is
- * allocated after creation.
+ * *place* is an address where a code was found. One thread at a time; nothing
+ * is allocated after creation.
  */
 struct cprof_codes;
 
@@ -36,8 +36,8 @@ int cprof_codes_place(const struct cprof_codes *c, uintptr_t address);
 /*
  * Read what is at `nr` addresses (at most CPROF_LEARN_MAX) into places, new or
  * known. This is a guess: it takes three copies after each other, and the code
- * may have died before the first. Overwrites the list of `peek`. Addresses where
- * no code can be read get no place, or keep the old one.
+ * may have died before the first. Overwrites the list of `peek`. Addresses
+ * where no code can be read get no place, or keep the old one.
  */
 #define CPROF_LEARN_MAX 256
 void cprof_codes_learn(struct cprof_codes *c, struct cprof_peek *peek,

@@ -29,7 +29,8 @@ void cprof__gather_init(struct cprof_gather *g,
 		g->cframe[i] = region(hint->cframe[i], g->lay->cframe.size);
 	g->chunk_nr = hint->chunk_nr;
 	for (int i = 0; i < g->chunk_nr; i++)
-		g->chunk[i] = region(hint->chunk[i].address, hint->chunk[i].len);
+		g->chunk[i] =
+			region(hint->chunk[i].address, hint->chunk[i].len);
 	g->outside_nr = hint->outside_nr;
 	for (int i = 0; i < g->outside_nr; i++)
 		g->outside[i] = region(hint->outside[i], g->lay->frame.size);
@@ -77,7 +78,7 @@ static bool inside(const struct cprof_region *r, uintptr_t address, size_t len)
 	uintptr_t offset = address - r->address;
 
 	return address >= r->address && offset < r->len &&
-		len <= r->len - offset;
+	       len <= r->len - offset;
 }
 
 /* Both copies of something; `there` is false if one of them is missing. */
@@ -86,8 +87,8 @@ struct pair {
 	bool there;
 };
 
-static struct pair both(
-	const struct cprof_gather *g, const struct cprof_region *r, size_t offset)
+static struct pair both(const struct cprof_gather *g,
+	const struct cprof_region *r, size_t offset)
 {
 	struct pair p = {
 		.first = cprof_peek_at(g->peek, r->copy[0]),
@@ -167,8 +168,8 @@ static enum standing read_frame(const struct cprof_gather *g,
 		ret->instr = instr[caller[0] ? 0 : 1];
 		*previous = caller[0] ? caller[0] : caller[1];
 		return g->chunk_nr && inside(&g->chunk[0], *previous, 1)
-			? CHANGED
-			: STOOD;
+			       ? CHANGED
+			       : STOOD;
 	}
 	if (caller[0] != caller[1])
 		return CHANGED;
@@ -202,8 +203,7 @@ static enum cprof_parse find_leaf(const struct cprof_gather *g,
 static bool is_this_thread(const struct cprof_gather *g, const char *state)
 {
 	return cprof_load_u64(state, g->lay->thread.id) == g->thread.id &&
-		cprof_load_ptr(state, g->lay->thread.interp) ==
-		g->thread.interp;
+	       cprof_load_ptr(state, g->lay->thread.interp) == g->thread.interp;
 }
 
 enum cprof_parse cprof__gather_parse(const struct cprof_gather *g,
@@ -306,8 +306,7 @@ static void list_chunks(struct cprof_gather *g)
 	g->chunk_nr = 0;
 	if (lay->thread.size > sizeof(state) || lay->chunk.data > sizeof(head))
 		return;
-	if (!cprof_peek_one(
-		    g->peek, g->thread.state, lay->thread.size, state))
+	if (!cprof_peek_one(g->peek, g->thread.state, lay->thread.size, state))
 		return;
 	at = cprof_load_ptr(state, lay->thread.datastack_chunk);
 	top = cprof_load_ptr(state, lay->thread.datastack_top);
@@ -349,8 +348,8 @@ static void add_outside(struct cprof_gather *g, uintptr_t missing)
 		return;
 	while (missing && !known(g, missing)) {
 		if (g->outside_nr == CPROF_MAX_WALKED_FRAMES ||
-			!cprof_peek_one(g->peek, missing, g->lay->frame.size,
-				frame))
+			!cprof_peek_one(
+				g->peek, missing, g->lay->frame.size, frame))
 			return;
 		g->outside[g->outside_nr++] =
 			region(missing, g->lay->frame.size);

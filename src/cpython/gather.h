@@ -33,15 +33,16 @@ struct cprof_gather {
 };
 
 /*
- * The frames linked from the state, leaf first. Those from `settled` on stood up
- * to the root; `whole` is a stack of which all stood and the leaf was the leaf.
+ * The frames linked from the state, leaf first. Those from `settled` on stood
+ * up to the root; `whole` is a stack of which all stood and the leaf was the
+ * leaf.
  */
 struct cprof_raw_chain {
 	int nr;
 	int settled;
 	bool whole;
 	uintptr_t cframe; /* that led to its leaf */
-	bool too_deep; /* the root was not reached within the limit */
+	bool too_deep;	  /* the root was not reached within the limit */
 	struct cprof_raw_frame frame[CPROF_MAX_WALKED_FRAMES];
 };
 

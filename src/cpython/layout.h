@@ -52,7 +52,7 @@ struct cprof_layout {
 	struct {
 		uint16_t length, state, ascii_data, compact_data;
 		uint8_t kind_shift; /* then `compact`, then `ascii` */
-	} str; /* PyASCIIObject, PyCompactUnicodeObject */
+	} str;			    /* PyASCIIObject, PyCompactUnicodeObject */
 	struct {
 		uint16_t ob_size, data;
 	} bytes; /* PyBytesObject */
@@ -60,7 +60,7 @@ struct cprof_layout {
 
 /* What the running interpreter says of itself. */
 struct cprof_python {
-	uint32_t hexversion; /* sys.hexversion */
+	uint32_t hexversion;	    /* sys.hexversion */
 	const char *implementation; /* sys.implementation.name */
 	bool debug;		    /* a Py_DEBUG build */
 	bool free_threaded;

@@ -29,8 +29,8 @@ static int32_t read_signed_varint(const uint8_t **at, const uint8_t *end)
 }
 
 /*
- * The codes of an entry whose line delta is not zero (PEP 657). All other codes,
- * short forms with columns only, stay on the line.
+ * The codes of an entry whose line delta is not zero (PEP 657). All other
+ * codes, short forms with columns only, stay on the line.
  */
 enum {
 	CODE_ONE_LINE_0 = 10, /* 10, 11, 12: that many lines on, less 10 */

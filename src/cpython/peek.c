@@ -22,8 +22,8 @@
 #define MAX_BAD 192
 
 /*
- * Past this the kernel refuses the whole call instead of one element. On x86 the
- * last page is not a user's either.
+ * Past this the kernel refuses the whole call instead of one element. On x86
+ * the last page is not a user's either.
  */
 #if defined(__x86_64__)
 #define USER_END (((uintptr_t)1 << 47) - 4096)
@@ -66,8 +66,8 @@ static ssize_t copy(struct cprof_peek *p, int from, int to)
 	};
 
 	if (p->memfd >= 0)
-		return pwritev(p->memfd, p->iov + from, to - from,
-			(off_t)offset);
+		return pwritev(
+			p->memfd, p->iov + from, to - from, (off_t)offset);
 	/* Not through libc, whose sanitizers would check the addresses. */
 	return syscall(SYS_process_vm_writev, p->pid, p->iov + from,
 		(unsigned long)(to - from), &remote, 1UL, 0UL);
@@ -92,7 +92,7 @@ static bool works(struct cprof_peek *p)
 	munmap(gone, (size_t)page);
 	first = cprof_peek_at(p, a);
 	return first && !memcmp(first, probe, sizeof(probe)) &&
-		!cprof_peek_at(p, b) && cprof_peek_at(p, c);
+	       !cprof_peek_at(p, b) && cprof_peek_at(p, c);
 }
 
 static int open_memfd(struct cprof_peek *p)
@@ -177,8 +177,7 @@ void cprof_peek_begin(struct cprof_peek *p)
 int cprof_peek_add(struct cprof_peek *p, uintptr_t address, size_t len)
 {
 	/* Elements lie back to back: one run of the buffer takes all. */
-	if (p->nr == MAX_ELEMENTS || !len ||
-		len > CPROF_PEEK_BYTES - p->used)
+	if (p->nr == MAX_ELEMENTS || !len || len > CPROF_PEEK_BYTES - p->used)
 		return -1;
 	if (address < 4096 || address > USER_END - len)
 		return -1;

@@ -10,11 +10,12 @@
 /*
  * The one door to the interpreter's memory. Nothing of it is ever loaded: the
  * kernel copies a list of (address, length) into a buffer of ours in one system
- * call, in which an address that went away is a missing element and not a signal.
+ * call, in which an address that went away is a missing element and not a
+ * signal.
  *
  * First choice is process_vm_writev() on our own process with the foreign
- * addresses as its local side: ordinary fault-safe copies, no descriptor. Where a
- * sandbox refuses it, pwritev() into a mapped memfd does the same.
+ * addresses as its local side: ordinary fault-safe copies, no descriptor. Where
+ * a sandbox refuses it, pwritev() into a mapped memfd does the same.
  *
  * One thread at a time. After creation: no allocation, no lock.
  */
@@ -53,8 +54,8 @@ int cprof_peek_add(struct cprof_peek *p, uintptr_t address, size_t len);
 void cprof_peek_run(struct cprof_peek *p);
 
 /*
- * What element `i` (as given by add; -1 is allowed) was copied to, or NULL if it
- * is missing. Valid until the next begin. Not aligned: use the loads below.
+ * What element `i` (as given by add; -1 is allowed) was copied to, or NULL if
+ * it is missing. Valid until the next begin. Not aligned: use the loads below.
  */
 const void *cprof_peek_at(const struct cprof_peek *p, int i);
 

@@ -121,7 +121,6 @@ int cprof_threads_update(struct cprof_threads *list, struct cprof_peek *peek,
 	}
 	list->nr = next->nr;
 	list->lost = next->lost;
-	memcpy(list->ref, next->ref,
-		(size_t)next->nr * sizeof(next->ref[0]));
+	memcpy(list->ref, next->ref, (size_t)next->nr * sizeof(next->ref[0]));
 	return 0;
 }

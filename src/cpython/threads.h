@@ -9,8 +9,8 @@
 
 /*
  * The threads that have a Python state, read from the interpreters' own lists
- * without their lock. A thread is known by (address of its state, id): addresses
- * are reused, ids never.
+ * without their lock. A thread is known by (address of its state, id):
+ * addresses are reused, ids never.
  */
 struct cprof_thread_ref {
 	uintptr_t state;

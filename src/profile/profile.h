@@ -8,8 +8,8 @@
 #include "base/error.h"
 
 /*
- * A profile in the making: functions, and samples of stacks of them. It goes out
- * once, as a gzipped pprof message, by cprof_profile_encode().
+ * A profile in the making: functions, and samples of stacks of them. It goes
+ * out once, as a gzipped pprof message, by cprof_profile_encode().
  *
  * One thread owns a profile at a time. Everything it allocates counts against
  * CPROF_MAX_PROFILE_BYTES.
@@ -32,7 +32,7 @@ struct cprof_profile_frame {
 /* Where a sample was seen: written as its labels. */
 struct cprof_profile_thread {
 	const char *name; /* UTF-8; label "thread", none if NULL or empty */
-	int64_t id;	  /* the kernel's; number label "thread_id", none if 0 */
+	int64_t id; /* the kernel's; number label "thread_id", none if 0 */
 };
 
 int cprof_profile_create(const struct cprof_profile_options *opts,

@@ -8,9 +8,9 @@
 
 /*
  * A pprof profile read back, for the local service: whatever comes from outside
- * is inflated and parsed within limits, its references are resolved and checked,
- * and it is handed out as plain arrays. One thread at a time; everything is owned
- * by the struct and released with it.
+ * is inflated and parsed within limits, its references are resolved and
+ * checked, and it is handed out as plain arrays. One thread at a time;
+ * everything is owned by the struct and released with it.
  */
 struct cprof_read_value_type {
 	const char *type;

@@ -24,8 +24,8 @@ static void give_back(void *data, void *p)
 	(void)p;
 }
 
-int cprof_unpack(const ProtobufCMessageDescriptor *d,
-	const uint8_t *data, size_t len, struct cprof_arena *arena, void *ret,
+int cprof_unpack(const ProtobufCMessageDescriptor *d, const uint8_t *data,
+	size_t len, struct cprof_arena *arena, void *ret,
 	struct cprof_error *err)
 {
 	struct source u = { .arena = arena };

@@ -19,8 +19,8 @@
  * the address of a pointer to the C struct of that kind. CPROF_ETOOBIG when the
  * arena is too small, CPROF_EFORMAT for other bytes.
  */
-int cprof_unpack(const ProtobufCMessageDescriptor *d,
-	const uint8_t *data, size_t len, struct cprof_arena *arena, void *ret,
+int cprof_unpack(const ProtobufCMessageDescriptor *d, const uint8_t *data,
+	size_t len, struct cprof_arena *arena, void *ret,
 	struct cprof_error *err);
 
 #endif

@@ -113,8 +113,9 @@ static int add_stack(struct report *rep, uint32_t stack,
 		if (r < 0)
 			return r;
 		rep->frame[i].line = code < CPROF_CODE_PSEUDO
-			? cprof_codes_line(rep->w->codes, code, f[i].instr)
-			: 0;
+					     ? cprof_codes_line(rep->w->codes,
+						       code, f[i].instr)
+					     : 0;
 	}
 	if (seen) {
 		thread.name = seen->name;
@@ -179,8 +180,8 @@ static void sum_up(struct report *rep)
 static int64_t cpu_value(
 	const struct report *rep, const struct cprof_seen *seen, uint32_t ticks)
 {
-	double total = pooled(seen) ? (double)rep->pool_ns
-				    : (double)seen->cpu_ns;
+	double total =
+		pooled(seen) ? (double)rep->pool_ns : (double)seen->cpu_ns;
 	double all = pooled(seen) ? (double)rep->pool_ticks
 				  : (double)seen->cpu_ticks;
 
@@ -196,8 +197,8 @@ static int add_tallies(struct report *rep, struct cprof_error *err)
 		const struct cprof_tally *t =
 			cprof_stacks_tally_at(w->stacks, i);
 		const struct cprof_seen *seen = t->thread == CPROF_NO_THREAD
-			? NULL
-			: &w->seen[t->thread];
+							? NULL
+							: &w->seen[t->thread];
 		int64_t value_ns;
 
 		if (rep->kind == CPROF_SAMPLER_WALL) {
@@ -263,8 +264,8 @@ static int add_native(struct report *rep, const struct cprof_task *now,
 }
 
 /*
- * CPU time of threads that Python does not know, and of those that nobody can ask
- * any more: the process's own clock has it.
+ * CPU time of threads that Python does not know, and of those that nobody can
+ * ask any more: the process's own clock has it.
  */
 static int add_others(struct report *rep, struct cprof_error *err)
 {
@@ -325,7 +326,8 @@ static int add_comment(
 	return cprof_profile_comment(rep->profile, text, err);
 }
 
-static int fill(struct report *rep, int64_t duration_ns, struct cprof_error *err)
+static int fill(
+	struct report *rep, int64_t duration_ns, struct cprof_error *err)
 {
 	int r;
 

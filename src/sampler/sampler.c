@@ -19,8 +19,8 @@ static bool sleep_until(int64_t when_ns, const atomic_bool *stop)
 
 	while (now_ns < when_ns && !stopped(stop)) {
 		cprof_sleep_until_ns(when_ns - now_ns > MAX_SLEEP_NS
-				? now_ns + MAX_SLEEP_NS
-				: when_ns);
+					     ? now_ns + MAX_SLEEP_NS
+					     : when_ns);
 		now_ns = cprof_now_ns();
 	}
 	return !stopped(stop);
@@ -36,12 +36,12 @@ static uint64_t next_random(uint64_t *state)
 }
 
 /*
- * One tick in each period, at a random phase, so that a program with a rhythm of
- * its own is not always met at the same place. A period that is over before its
- * tick came is missed; the next tick's weight covers it.
+ * One tick in each period, at a random phase, so that a program with a rhythm
+ * of its own is not always met at the same place. A period that is over before
+ * its tick came is missed; the next tick's weight covers it.
  */
-static bool run_ticks(struct cprof_window *w, int64_t duration_ns,
-	const atomic_bool *stop)
+static bool run_ticks(
+	struct cprof_window *w, int64_t duration_ns, const atomic_bool *stop)
 {
 	int64_t period_ns = w->opts->period_ns;
 	uint64_t random = (uint64_t)w->start_ns | 1;
@@ -49,8 +49,8 @@ static bool run_ticks(struct cprof_window *w, int64_t duration_ns,
 
 	for (int64_t i = 0; i < ticks; i++) {
 		int64_t begin_ns = w->start_ns + i * period_ns;
-		int64_t phase_ns = (int64_t)(next_random(&random) %
-			(uint64_t)period_ns);
+		int64_t phase_ns =
+			(int64_t)(next_random(&random) % (uint64_t)period_ns);
 
 		if (cprof_now_ns() >= begin_ns + period_ns) {
 			w->missed_ticks++;

@@ -10,8 +10,9 @@
 #include "cpython/layout.h"
 
 /*
- * When to look at the program, and whom to charge. Looks from outside: no GIL, no
- * signal, no hook; works from any thread. Between windows nothing of it exists.
+ * When to look at the program, and whom to charge. Looks from outside: no GIL,
+ * no signal, no hook; works from any thread. Between windows nothing of it
+ * exists.
  */
 enum cprof_sampler_kind {
 	CPROF_SAMPLER_CPU, /* CPU time of every thread */
@@ -27,7 +28,8 @@ struct cprof_sampler_options {
 
 /*
  * Sample for `duration_ns` and append the gzipped profile to `out`. Ends early,
- * with CPROF_ECANCELED, within 100 ms after `stop` became true (it may be NULL).
+ * with CPROF_ECANCELED, within 100 ms after `stop` became true (it may be
+ * NULL).
  */
 int cprof_sampler_collect(const struct cprof_sampler_options *opts,
 	enum cprof_sampler_kind kind, int64_t duration_ns,

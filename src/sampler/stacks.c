@@ -54,10 +54,10 @@ int cprof_stacks_create(struct cprof_stacks **ret, struct cprof_error *err)
 		&s->arena, CPROF_MAX_STACKS * sizeof(*s->stack));
 	s->tally = cprof_arena_take(
 		&s->arena, CPROF_MAX_STACKS * sizeof(*s->tally));
-	s->by_hash = cprof_arena_take(
-		&s->arena, TABLE_SIZE * sizeof(*s->by_hash));
-	s->by_owner = cprof_arena_take(
-		&s->arena, TABLE_SIZE * sizeof(*s->by_owner));
+	s->by_hash =
+		cprof_arena_take(&s->arena, TABLE_SIZE * sizeof(*s->by_hash));
+	s->by_owner =
+		cprof_arena_take(&s->arena, TABLE_SIZE * sizeof(*s->by_owner));
 	add_dropped(s);
 	*ret = s;
 	return 0;
@@ -83,7 +83,7 @@ static uint64_t hash_stack(const struct cprof_stack *stack)
 
 	for (int i = 0; i < stack->nr; i++)
 		h = mix(h, (uint64_t)stack->frame[i].code << 32 |
-				(uint32_t)stack->frame[i].instr);
+				   (uint32_t)stack->frame[i].instr);
 	return h;
 }
 

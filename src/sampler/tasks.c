@@ -82,7 +82,7 @@ bool cprof_task_runnable(int32_t tid)
 
 	if (n > 0)
 		return (size_t)n >= sizeof(running) - 1 &&
-			!memcmp(text, running, sizeof(running) - 1);
+		       !memcmp(text, running, sizeof(running) - 1);
 	/* Not there in some kernels and sandboxes. */
 	n = read_task_file(tid, "stat", text, sizeof(text) - 1);
 	if (n <= 0)

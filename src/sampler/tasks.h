@@ -13,7 +13,8 @@ struct cprof_task {
 	int64_t cpu_ns;
 };
 
-/* At most `cap` of the threads there are now; returns how many, sorted by tid. */
+/* At most `cap` of the threads there are now; returns how many, sorted by tid.
+ */
 int cprof_tasks_list(struct cprof_task *ret, int cap);
 
 /* The entry of `tid` in a list of `nr`, or NULL. */
@@ -24,8 +25,8 @@ const struct cprof_task *cprof_tasks_find(
 void cprof_task_name(int32_t tid, char ret[16]);
 
 /*
- * Is the thread running or waiting for a CPU, as opposed to blocked? About 4 us.
- * False if the thread is gone or /proc does not tell.
+ * Is the thread running or waiting for a CPU, as opposed to blocked? About 4
+ * us. False if the thread is gone or /proc does not tell.
  */
 bool cprof_task_runnable(int32_t tid);
 

@@ -75,8 +75,8 @@ static void refresh_list(struct cprof_window *w)
 	old.nr = w->threads->nr;
 	memcpy(old.ref, w->threads->ref, (size_t)old.nr * sizeof(old.ref[0]));
 	memcpy(old_live, w->live_of, (size_t)old.nr * sizeof(old_live[0]));
-	if (cprof_threads_update(w->threads, w->peek, w->opts->layout,
-		    w->opts->runtime) < 0)
+	if (cprof_threads_update(
+		    w->threads, w->peek, w->opts->layout, w->opts->runtime) < 0)
 		return;
 	w->list_stale = false;
 	w->threads_lost += (uint64_t)w->threads->lost;
@@ -102,8 +102,8 @@ static void refresh_list(struct cprof_window *w)
 		end_thread(w, &w->live[old_live[cursor]]);
 	for (int i = 0; i < w->threads->nr; i++)
 		if (w->live_of[i] == UINT16_MAX)
-			w->live_of[i] = (uint16_t)begin_thread(
-				w, &w->threads->ref[i]);
+			w->live_of[i] =
+				(uint16_t)begin_thread(w, &w->threads->ref[i]);
 }
 
 /*
@@ -118,13 +118,13 @@ static bool is_due(const struct cprof_window *w, int i)
 	const struct cprof_live *t = &w->live[w->live_of[i]];
 
 	return t->still_ticks < CPROF_COLD_TICKS || w->closing ||
-		(w->tick + (uint32_t)i) % CPROF_COLD_TICKS == 0;
+	       (w->tick + (uint32_t)i) % CPROF_COLD_TICKS == 0;
 }
 
 static bool is_first(const struct cprof_window *w, const struct cprof_live *t)
 {
 	return t->ref.link ==
-		t->ref.interp + w->opts->layout->interp.threads_head;
+	       t->ref.interp + w->opts->layout->interp.threads_head;
 }
 
 /* Put on the list what shows whether a thread lives and moved. */
@@ -133,8 +133,8 @@ static void want_look(struct cprof_window *w, struct cprof_live *t)
 	const struct cprof_layout *lay = w->opts->layout;
 
 	t->state = cprof_peek_add(w->peek, t->ref.state, lay->thread.size);
-	t->cframe = cprof_peek_add(
-		w->peek, t->hint.cframe[0], lay->cframe.size);
+	t->cframe =
+		cprof_peek_add(w->peek, t->hint.cframe[0], lay->cframe.size);
 	for (int i = 0; i < t->hint.leaf_nr; i++)
 		t->leaf[i] = cprof_peek_add(
 			w->peek, t->hint.leaf[i].frame, lay->frame.size);
@@ -217,9 +217,8 @@ static bool on_cpu(const struct cprof_window *w, const struct cprof_live *t,
 	if (after_ns > before_ns)
 		return true;
 	return used_ns > 0 &&
-		(holder == t->ref.state ||
-			used_ns >= w->opts->period_ns / 2) &&
-		cprof_task_runnable(w->seen[t->seen].tid);
+	       (holder == t->ref.state || used_ns >= w->opts->period_ns / 2) &&
+	       cprof_task_runnable(w->seen[t->seen].tid);
 }
 
 /* Charge the time since the last visit to the stack that was seen now. */
@@ -272,7 +271,7 @@ static uintptr_t look_at_all(struct cprof_window *w, uint8_t *due)
 		lay->gil.switch_number + 8U);
 	for (int n = 0; n < w->threads->nr; n++) {
 		int i = (int)((n + (int64_t)w->tick * MAX_DUE) %
-			w->threads->nr);
+			      w->threads->nr);
 		struct cprof_live *t = live_at(w, i);
 
 		due[i] = due_nr < MAX_DUE && is_due(w, i);
@@ -294,8 +293,8 @@ static uintptr_t look_at_all(struct cprof_window *w, uint8_t *due)
 			w->list_stale |= due[i] == 1 + LOOK_STALE;
 		} else if (is_first(w, t)) {
 			link = cprof_peek_at(w->peek, t->link);
-			w->list_stale |= !link ||
-				cprof_load_ptr(link, 0) != t->ref.state;
+			w->list_stale |= !link || cprof_load_ptr(link, 0) !=
+							  t->ref.state;
 		}
 	}
 	return holder;

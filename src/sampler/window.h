@@ -14,9 +14,9 @@
 #include "sampler/tasks.h"
 
 /*
- * One window of sampling: all memory it needs, taken when it opens and given back
- * when it closes. Private to src/sampler; see tick.c for what a tick does and
- * report.c for what comes out.
+ * One window of sampling: all memory it needs, taken when it opens and given
+ * back when it closes. Private to src/sampler; see tick.c for what a tick does
+ * and report.c for what comes out.
  */
 
 /* A thread that was seen in this window, living or ended. */
@@ -34,7 +34,7 @@ struct cprof_live {
 	bool in_use;
 	uint32_t still_ticks; /* since it last moved */
 	uint32_t visited_tick;
-	int64_t visited_wall_ns; /* on the window's own clock */
+	int64_t visited_wall_ns;	   /* on the window's own clock */
 	int64_t cpu_first_ns, cpu_last_ns; /* -1: not read yet */
 	struct cprof_tally *tally;	   /* NULL: no stack yet */
 	struct cprof_chain_hint hint;

@@ -7,8 +7,9 @@
 
 /*
  * The Profiler API's server side: takes calls in, hands out what they ask, and
- * sends the answers that someone else (the Python side) decides on. Bytes that do
- * not parse and methods we do not have are answered here and never seen outside.
+ * sends the answers that someone else (the Python side) decides on. Bytes that
+ * do not parse and methods we do not have are answered here and never seen
+ * outside.
  *
  * One thread at a time.
  */

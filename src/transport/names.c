@@ -1,7 +1,7 @@
 /*
  * Core names the threads it starts; the linker sends those calls here (--wrap),
- * so that whoever lists the program's threads, our sampler first, sees whose they
- * are.
+ * so that whoever lists the program's threads, our sampler first, sees whose
+ * they are.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -8,8 +8,8 @@
 
 /*
  * gRPC core behind one door. The core lives in a shared object of its own,
- * `_transport.so`, loaded privately by cprof_transport_load(); the only thing it
- * exports is a table of the functions below. Nothing else of gRPC is seen
+ * `_transport.so`, loaded privately by cprof_transport_load(); the only thing
+ * it exports is a table of the functions below. Nothing else of gRPC is seen
  * outside of src/transport.
  *
  * All functions of the table are to be called from threads of ours that block
@@ -156,9 +156,9 @@ struct cprof_transport {
 };
 
 /*
- * Map `path` (the `_transport.so` beside our module) and return its table, which
- * lives as long as the process. Nothing is started yet. CPROF_EIO with the
- * dynamic linker's words when it cannot be mapped.
+ * Map `path` (the `_transport.so` beside our module) and return its table,
+ * which lives as long as the process. Nothing is started yet. CPROF_EIO with
+ * the dynamic linker's words when it cannot be mapped.
  */
 int cprof_transport_load(const char *path, const struct cprof_transport **ret,
 	struct cprof_error *err);

@@ -30,8 +30,8 @@ def own_share(busy, idle, seconds):
         while not flag:
             pass
 
-    threads = [threading.Thread(target=run_deep, args=(spin, DEPTH)) for _ in range(busy)]
-    threads += [threading.Thread(target=run_deep, args=(stop.wait, 20)) for _ in range(idle)]
+    works = [(spin, DEPTH)] * busy + [(stop.wait, 20)] * idle
+    threads = [threading.Thread(target=run_deep, args=work) for work in works]
     for thread in threads:
         thread.start()
     try:

@@ -9,6 +9,7 @@ import ast
 import copy
 import difflib
 import fractions
+import inspect
 import json
 import json.decoder
 import json.encoder
@@ -23,8 +24,9 @@ from html.parser import HTMLParser
 from googlecloudprofiler import _native
 
 DATA = {"list": [{"a": i, "b": [1.5, None, "x" * 5]} for i in range(30)], "t": (1, 2)}
-SOURCE = open(difflib.__file__, encoding="utf-8").read()[:6000]
-UNPARSED = open(fractions.__file__, encoding="utf-8").read()
+SOURCE = inspect.getsource(difflib)[:6000]
+UNPARSED = inspect.getsource(fractions)
+ENCODED = json.dumps(DATA)
 
 
 def encode_json():
@@ -34,11 +36,11 @@ def encode_json():
     return "".join(encoder(DATA, 0))
 
 
-def decode_json(text=json.dumps(DATA)):
+def decode_json():
     decoder = json.JSONDecoder()
     decoder.scan_once = json.scanner.py_make_scanner(decoder)
     decoder.parse_string = json.decoder.py_scanstring
-    return decoder.decode(text)
+    return decoder.decode(ENCODED)
 
 
 def compile_regex():

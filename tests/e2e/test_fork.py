@@ -155,7 +155,8 @@ BODIES = {
         """
         import multiprocessing
 
-        process = multiprocessing.get_context("fork").Process(target=sys.exit, args=(7,))
+        fork = multiprocessing.get_context("fork")
+        process = fork.Process(target=sys.exit, args=(7,))
         process.start()
         process.join()
         print("child", process.exitcode, flush=True)
@@ -274,7 +275,9 @@ import os
 import sys
 import googlecloudprofiler
 
-logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(process)d %(message)s")
+logging.basicConfig(
+    level=logging.INFO, stream=sys.stderr, format="%(process)d %(message)s"
+)
 googlecloudprofiler.start(service="web", verbose=2)
 pid = os.fork()
 if not pid:

@@ -190,7 +190,9 @@ def test_wall_has_each_thread_all_the_time(uploads):
         total = sum(value for _, value in stacks)
         assert total == pytest.approx(read.raw.duration_nanos, rel=0.05)
     waiting = [
-        frames[0][:3] for frames, _, labels in read.stacks if frames[-1][0] == "<module>"
+        frames[0][:3]
+        for frames, _, labels in read.stacks
+        if frames[-1][0] == "<module>"
     ]
     assert (path, line_of(PROGRAM, "wait waits")) in [f[1:3] for f in waiting]
 
@@ -214,7 +216,7 @@ def test_go_pprof_shows_the_same(uploads, kind, tmp_path):
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if not go:
         pytest.skip("Go is not on this machine")
-    data, read, path = uploads[kind]
+    data, read, _ = uploads[kind]
     file = tmp_path / "profile.pb.gz"
     file.write_bytes(data)
     done = subprocess.run(

@@ -61,8 +61,9 @@ def test_metadata_names_agent_python_and_core(service, launch):
     launch(PROGRAM, "{}", service=service)
     metadata = service.wait_created(1)[0].metadata
     assert metadata["user-agent"].startswith("gcloud-python-profiler/5.0.0 ")
+    python = re.escape(platform.python_version())
     assert re.match(
-        r"gl-python/%s gccl/5\.0\.0 grpc/[\d.]+\Z" % re.escape(platform.python_version()),
+        r"gl-python/%s gccl/5\.0\.0 grpc/[\d.]+\Z" % python,
         metadata["x-goog-api-client"],
     )
 

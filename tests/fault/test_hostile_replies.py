@@ -65,7 +65,8 @@ def test_random_bytes_over_a_good_profile(service, launch):
 
 
 def test_a_reply_of_two_mebibytes_is_refused(service, launch):
-    service.create_default = raw(profile() + b"\xa2\x06\x80\x80\x80\x01" + bytes(2 << 20))
+    padding = b"\xa2\x06\x80\x80\x80\x01" + bytes(2 << 20)
+    service.create_default = raw(profile() + padding)
     program = launch(PROGRAM, service=service)
     assert_agent_lives(service, program)
     assert service.updated == []
@@ -132,7 +133,8 @@ def test_a_profile_without_a_name_comes_back_as_it_is(service, launch):
     "words", [b"\xff\xfe\x00\x01", b"caf\xe9"], ids=["no text", "latin-1"]
 )
 def test_strings_that_are_no_utf8(service, launch, words):
-    data = b"\x0a" + bytes([len(words)]) + words + b"\x10\x01\x22\x04\x10\x80\xc2\xd7\x2f"
+    rest = b"\x10\x01\x22\x04\x10\x80\xc2\xd7\x2f"
+    data = b"\x0a" + bytes([len(words)]) + words + rest
     service.create_default = raw(data)
     program = launch(PROGRAM, service=service)
     service.wait_created(1)

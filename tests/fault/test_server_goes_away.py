@@ -113,5 +113,6 @@ def test_a_proxy_of_the_environment_is_not_used_for_loopback(service, launch):
     with socket.socket() as proxy:
         proxy.bind(("127.0.0.1", 0))
         url = "http://127.0.0.1:%d" % proxy.getsockname()[1]
-        launch(PROGRAM, service=service, http_proxy=url, https_proxy=url, grpc_proxy=url)
+        proxies = {"http_proxy": url, "https_proxy": url, "grpc_proxy": url}
+        launch(PROGRAM, service=service, **proxies)
         service.wait_created(1)

@@ -6,9 +6,9 @@
 #include <string.h>
 
 /*
- * A test is a function `void test_<module>__<promise>(void)`; it is found by its
- * name and runs in a process of its own. A check that fails says where and ends
- * that process.
+ * A test is a function `void test_<module>__<promise>(void)`; it is found by
+ * its name and runs in a process of its own. A check that fails says where and
+ * ends that process.
  */
 #define CHECK(cond)                                                            \
 	do {                                                                   \

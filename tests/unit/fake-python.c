@@ -253,7 +253,8 @@ char *fake_push(struct fake_thread *t, const char *code, int index)
 		t->state, lay->thread.datastack_top);
 	char *chunk;
 
-	if (top + FRAME_BYTES > t->chunk + fake_load(t->chunk, lay->chunk.size)) {
+	if (top + FRAME_BYTES >
+		t->chunk + fake_load(t->chunk, lay->chunk.size)) {
 		fake_store(t->chunk, lay->chunk.top,
 			(uint64_t)(top - t->chunk - lay->chunk.data) / 8);
 		chunk = new_chunk(t);
@@ -274,8 +275,8 @@ void fake_pop(struct fake_thread *t)
 	const struct cprof_layout *lay = t->py->lay;
 	char *frame = fake_leaf(t);
 
-	fake_set_leaf(t,
-		(char *)(uintptr_t)fake_load(frame, lay->frame.previous));
+	fake_set_leaf(
+		t, (char *)(uintptr_t)fake_load(frame, lay->frame.previous));
 	fake_store(t->state, lay->thread.datastack_top, fake_address(frame));
 	if (frame == t->chunk + lay->chunk.data &&
 		fake_load(t->chunk, lay->chunk.previous)) {

@@ -10,8 +10,8 @@
 /*
  * An interpreter that exists only as memory: runtime, interpreters, thread
  * states, data stacks, frames and code objects, laid out as CPython 3.11 does.
- * The sampler's eyes see no difference. Everything that is made of it lives until
- * it is destroyed, so a test may unlink and still look.
+ * The sampler's eyes see no difference. Everything that is made of it lives
+ * until it is destroyed, so a test may unlink and still look.
  *
  * Words are stored one by one with release order, as a test's second thread may
  * change them while the kernel copies.
@@ -50,7 +50,10 @@ void fake_thread_unlink(struct fake_thread *t);
 struct cprof_thread_ref fake_ref(const struct fake_thread *t);
 
 /* A str by its parts. `kind` is 1, 2 or 4 bytes a character. */
-enum { FAKE_COMPACT = 8, FAKE_ASCII = 16 };
+enum {
+	FAKE_COMPACT = 8,
+	FAKE_ASCII = 16
+};
 char *fake_str_of(struct fake_python *py, unsigned int kind, unsigned int flags,
 	const void *data, size_t length);
 char *fake_str(struct fake_python *py, const char *ascii);
@@ -70,15 +73,15 @@ char *fake_function(struct fake_python *py, const char *name);
 size_t fake_code_bytes(const struct fake_python *py);
 
 /*
- * Frames. `index` is that of the instruction, -1 before the first. Push puts one
- * on the data stack and makes it the leaf, as a call does; pop is a return.
+ * Frames. `index` is that of the instruction, -1 before the first. Push puts
+ * one on the data stack and makes it the leaf, as a call does; pop is a return.
  */
 char *fake_push(struct fake_thread *t, const char *code, int index);
 void fake_pop(struct fake_thread *t);
 void fake_frame_at(struct fake_python *py, char *frame, const char *code,
 	int index, const char *previous, uint8_t owner);
-void fake_instr(struct fake_python *py, char *frame, const char *code,
-	int index);
+void fake_instr(
+	struct fake_python *py, char *frame, const char *code, int index);
 char *fake_leaf(const struct fake_thread *t);
 void fake_set_leaf(struct fake_thread *t, const char *frame);
 

@@ -53,8 +53,8 @@ static void close_world(struct world *w)
 static enum cprof_walk walk(struct world *w)
 {
 	struct cprof_thread_ref ref = fake_ref(w->thread);
-	enum cprof_walk how = cprof_walk(
-		w->walker, &ref, &w->hint, ++w->tick, w->stack);
+	enum cprof_walk how =
+		cprof_walk(w->walker, &ref, &w->hint, ++w->tick, w->stack);
 
 	if (how != CPROF_WALK_ENDED)
 		CHECK(w->stack->nr >= 1 &&
@@ -97,8 +97,8 @@ static const char *text(struct world *w)
 		if (i)
 			cprof_buffer_add(&b, " ", 1, NULL);
 		if (f->code >= CPROF_CODE_PSEUDO) {
-			cprof_buffer_add(&b, mark(f->code),
-				strlen(mark(f->code)), NULL);
+			cprof_buffer_add(
+				&b, mark(f->code), strlen(mark(f->code)), NULL);
 			continue;
 		}
 		CHECK_EQ(cprof_codes_name(w->codes, f->code, &b, NULL), 0);
@@ -180,8 +180,8 @@ void test_chain__what_it_learnt_makes_one_try_enough(void)
 void test_chain__a_wrong_hint_costs_tries_and_nothing_else(void)
 {
 	struct world *w = open_world();
-	char *hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	char *hole =
+		mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(hole != MAP_FAILED);
 	push(w, "root", 3);
@@ -202,8 +202,8 @@ void test_chain__a_wrong_hint_costs_tries_and_nothing_else(void)
 void test_chain__the_worst_hint_does_not_end_a_thread(void)
 {
 	struct world *w = open_world();
-	char *hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	char *hole =
+		mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(hole != MAP_FAILED);
 	push(w, "root", 3);
@@ -250,9 +250,9 @@ void test_chain__frames_still_being_made_are_left_out(void)
 	fake_instr(w->py, frame, late, 2);
 	settled(w, "late@2 root@3");
 	/* A generator's frame is whole before its first instruction. */
-	fake_frame_at(
-		w->py, frame, late, -1, (char *)(uintptr_t)fake_load(frame,
-			w->py->lay->frame.previous), GENERATOR);
+	fake_frame_at(w->py, frame, late, -1,
+		(char *)(uintptr_t)fake_load(frame, w->py->lay->frame.previous),
+		GENERATOR);
 	settled(w, "late@-1 root@3");
 	close_world(w);
 }
@@ -319,8 +319,8 @@ void test_chain__an_ended_thread_is_told(void)
 {
 	struct world *w = open_world();
 	struct cprof_thread_ref ref = fake_ref(w->thread);
-	char *hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	char *hole =
+		mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(hole != MAP_FAILED);
 	push(w, "root", 3);
@@ -463,8 +463,7 @@ void test_chain__a_bottomless_stack_is_marked_too_deep(void)
 		for (int n = 0; n < 2; n++) {
 			CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
 			CHECK_EQ(w->stack->nr, CPROF_MAX_KEPT_FRAMES - 1);
-			CHECK_EQ(w->stack->frame[0].instr,
-				(depth[i] - 1) % 16);
+			CHECK_EQ(w->stack->frame[0].instr, (depth[i] - 1) % 16);
 			CHECK_EQ(w->stack->frame[w->stack->nr - 1].code,
 				CPROF_CODE_TOO_DEEP);
 		}
@@ -730,18 +729,17 @@ static uint64_t next_random(uint64_t *x)
 /* Words that memory may hold by accident, in the places that are read. */
 static uint64_t wild(uint64_t *x, char *const *place, size_t nr)
 {
-	static const uint64_t fixed[] = { 0, 1, 8, 4096, INT64_MAX,
-		1ull << 63, UINT64_MAX, UINT64_MAX - 7, 1ull << 47,
-		(1ull << 47) - 8, 0xffff800000000000ull, 1ull << 32,
-		UINT32_MAX };
+	static const uint64_t fixed[] = { 0, 1, 8, 4096, INT64_MAX, 1ull << 63,
+		UINT64_MAX, UINT64_MAX - 7, 1ull << 47, (1ull << 47) - 8,
+		0xffff800000000000ull, 1ull << 32, UINT32_MAX };
 	uint64_t choice = next_random(x) % 10;
 
 	if (choice < 4)
 		return fixed[next_random(x) %
-			(sizeof(fixed) / sizeof(fixed[0]))];
+			     (sizeof(fixed) / sizeof(fixed[0]))];
 	if (choice < 8)
 		return fake_address(place[next_random(x) % nr]) +
-			next_random(x) % 64;
+		       next_random(x) % 64;
 	if (choice == 8)
 		return next_random(x) % 100000;
 	return next_random(x);
@@ -764,8 +762,7 @@ void test_chain__no_memory_makes_a_walk_fail_or_last(void)
 	PLACE(w->thread->state, w->py->lay->thread.size);
 	PLACE(w->thread->cframe, w->py->lay->cframe.size);
 	for (char *c = w->thread->chunk; c;
-		c = (char *)(uintptr_t)fake_load(
-			c, w->py->lay->chunk.previous))
+		c = (char *)(uintptr_t)fake_load(c, w->py->lay->chunk.previous))
 		PLACE(c, 512);
 	for (char *f = fake_leaf(w->thread); f;
 		f = (char *)(uintptr_t)fake_load(
@@ -775,8 +772,7 @@ void test_chain__no_memory_makes_a_walk_fail_or_last(void)
 
 		PLACE(f, w->py->lay->frame.size);
 		PLACE(code, w->py->lay->code.code_adaptive);
-		PLACE((char *)(uintptr_t)fake_load(
-			      code, w->py->lay->code.name),
+		PLACE((char *)(uintptr_t)fake_load(code, w->py->lay->code.name),
 			48);
 		PLACE((char *)(uintptr_t)fake_load(
 			      code, w->py->lay->code.linetable),
@@ -792,8 +788,8 @@ void test_chain__no_memory_makes_a_walk_fail_or_last(void)
 		for (int n = 0; n < hits; n++) {
 			size_t p = next_random(&x) % nr;
 
-			undo_at[n] = place[p] +
-				next_random(&x) % (bytes[p] / 8) * 8;
+			undo_at[n] =
+				place[p] + next_random(&x) % (bytes[p] / 8) * 8;
 			undo_value[n] = fake_load(undo_at[n], 0);
 			fake_store(undo_at[n], 0, wild(&x, place, nr));
 		}
@@ -808,7 +804,6 @@ void test_chain__no_memory_makes_a_walk_fail_or_last(void)
 	}
 	/* Nothing of it stays. */
 	CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
-	CHECK_STR(text(w),
-		"f@1 f@1 f@1 f@1 f@1 f@1 f@1 f@1 root@3");
+	CHECK_STR(text(w), "f@1 f@1 f@1 f@1 f@1 f@1 f@1 f@1 root@3");
 	close_world(w);
 }

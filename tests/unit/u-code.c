@@ -150,8 +150,8 @@ void test_code__what_is_no_code_gets_no_place(void)
 {
 	struct world w = open_world();
 	char *code = fake_function(w.py, "f");
-	char *hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	char *hole =
+		mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(hole != MAP_FAILED);
 	CHECK_EQ(learn(&w, hole, 1), -1);
@@ -176,14 +176,15 @@ void test_code__any_new_content_at_the_old_address_is_seen(void)
 	struct world w = open_world();
 	char *code = fake_alloc(w.py, fake_code_bytes(w.py));
 	char *name = fake_str(w.py, "name"), *file = fake_str(w.py, "file");
-	struct fake_code_is is = { .name_str = name, .file_str = file,
-		.first_line = 3 };
+	struct fake_code_is is = {
+		.name_str = name, .file_str = file, .first_line = 3
+	};
 	char *lines;
 	int place;
 
 	fake_code_at(w.py, code, is);
-	is.lines = lines = (char *)(uintptr_t)fake_load(
-		code, w.py->lay->code.linetable);
+	is.lines = lines =
+		(char *)(uintptr_t)fake_load(code, w.py->lay->code.linetable);
 	place = learn(&w, code, 1);
 	CHECK(same_now(&w, place));
 
@@ -316,7 +317,7 @@ void test_code__a_str_of_unknown_shape_is_no_name(void)
 	CHECK_EQ(learn(&w, fake_code(w.py, is), 1), -1);
 	for (unsigned int kind = 0; kind < 8; kind++) {
 		uint32_t state = (kind | FAKE_COMPACT)
-			<< w.py->lay->str.kind_shift;
+				 << w.py->lay->str.kind_shift;
 
 		is.name_str = fake_str_of(w.py, 4, FAKE_COMPACT, "abc", 1);
 		memcpy(is.name_str + w.py->lay->str.state, &state, 4);
@@ -337,8 +338,8 @@ void test_code__long_names_are_cut_and_stay_distinct(void)
 	memset(a, 'a', sizeof(a));
 	for (size_t i = 0; i < CPROF_MAX_CODE_NAME_BYTES; i++)
 		wide[i] = 0x1f40d;
-	is.name_str = fake_str_of(
-		w.py, 1, FAKE_COMPACT | FAKE_ASCII, a, sizeof(a));
+	is.name_str =
+		fake_str_of(w.py, 1, FAKE_COMPACT | FAKE_ASCII, a, sizeof(a));
 	is.file_str = is.name_str;
 	k = learnt(&w, fake_code(w.py, is));
 	CHECK_EQ(strlen(name_of(&w, k)), CPROF_MAX_CODE_NAME_BYTES);
@@ -380,8 +381,8 @@ void test_code__a_line_table_that_is_too_long_gives_no_lines(void)
 void test_code__hostile_lengths_do_no_harm(void)
 {
 	static const uint64_t evil[] = { 0, 1, 0x7fffffff, 0x80000000,
-		0xffffffff, 1ull << 32, (1ull << 32) + 1, INT64_MAX,
-		1ull << 63, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX / 2,
+		0xffffffff, 1ull << 32, (1ull << 32) + 1, INT64_MAX, 1ull << 63,
+		UINT64_MAX, UINT64_MAX - 1, UINT64_MAX / 2,
 		UINT64_MAX / 4 + 1 };
 	struct world w = open_world();
 	size_t size = (size_t)sysconf(_SC_PAGESIZE);
@@ -403,14 +404,14 @@ void test_code__hostile_lengths_do_no_harm(void)
 			is.lines = lines;
 			code = fake_code(w.py, is);
 			if (field == 1)
-				fake_store(name, w.py->lay->str.length,
-					evil[i]);
+				fake_store(
+					name, w.py->lay->str.length, evil[i]);
 			if (field == 2)
 				fake_store(lines, w.py->lay->bytes.ob_size,
 					evil[i]);
 			if (field == 3) {
-				fake_store(name, w.py->lay->str.length,
-					evil[i]);
+				fake_store(
+					name, w.py->lay->str.length, evil[i]);
 				is.file_str = name;
 				fake_code_at(w.py, code, is);
 			}
@@ -470,8 +471,7 @@ void test_code__full_places_are_counted(void)
 			memcpy(all + (size_t)i * bytes, first, bytes);
 			address[i] = fake_address(all + (size_t)i * bytes);
 		}
-		cprof_codes_learn(
-			w.codes, w.peek, address, CPROF_LEARN_MAX, 1);
+		cprof_codes_learn(w.codes, w.peek, address, CPROF_LEARN_MAX, 1);
 		nr += CPROF_LEARN_MAX;
 	}
 	CHECK_EQ(cprof_codes_lost(w.codes), nr + 1 - CPROF_MAX_CODES);

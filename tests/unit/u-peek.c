@@ -153,7 +153,7 @@ static void many(struct cprof_peek *p)
 	cprof_peek_begin(p);
 	for (int n = 0; n < MANY; n++) {
 		bool bad = n == 0 || n == 1023 || n == 1024 || n == 2047 ||
-			n == MANY - 1;
+			   n == MANY - 1;
 
 		number[n] = (uint64_t)n * 0x9e3779b97f4a7c15u;
 		i[n] = add(p, bad ? hole : (char *)&number[n], 8);

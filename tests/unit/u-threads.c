@@ -45,8 +45,8 @@ static void lists(struct world *w, const uint64_t *id)
 		CHECK(nr < w->list->nr);
 		CHECK_EQ(ref->id, id[nr]);
 		CHECK_EQ(fake_load((void *)ref->link, 0), ref->state);
-		CHECK_EQ(fake_load((void *)ref->state,
-				 w->py->lay->thread.interp),
+		CHECK_EQ(fake_load(
+				 (void *)ref->state, w->py->lay->thread.interp),
 			ref->interp);
 	}
 	CHECK_EQ(w->list->nr, nr);
@@ -143,8 +143,8 @@ void test_threads__a_list_that_cannot_be_is_refused(void)
 	const struct cprof_layout *lay = w.py->lay;
 	char *interp = fake_interp(w.py), *other = fake_interp(w.py);
 	struct fake_thread *t[3];
-	char *hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	char *hole =
+		mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct {
 		void *base;
 		size_t offset;
