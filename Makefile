@@ -27,7 +27,8 @@ $(VENV)/test-tools: requirements/test.txt $(VENV)/tools
 $(VENV)/installed: $(VENV)/tools $(SOURCES)
 	PATH="$(abspath $(BIN)):$$PATH" $(PIP_INSTALL) --no-build-isolation \
 		--no-deps --force-reinstall \
-		-C build-dir=build/wheel -C cmake.define.CPROF_WERROR=ON .
+		--config-settings=build-dir=build/wheel \
+		--config-settings=cmake.define.CPROF_WERROR=ON .
 	touch $@
 
 demo: $(VENV)/installed
