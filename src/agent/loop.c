@@ -13,7 +13,7 @@ struct loop {
 	const enum cprof_profile_type *type;
 	size_t type_nr;
 	struct cprof_backoff backoff;
-	unsigned int failures; /* of CreateProfile, in a row */
+	unsigned int failures; /* of CreateProfile, in a row, ABORTED apart */
 	unsigned int warned;   /* a bit for each code told in this outage */
 };
 
@@ -30,7 +30,7 @@ static enum cprof_level failure_level(struct loop *l, enum cprof_code code)
 {
 	unsigned int bit = 1U << -(int)code;
 
-	if (code == CPROF_EABORTED || (l->warned & bit))
+	if (l->warned & bit)
 		return CPROF_DEBUG;
 	if (code == CPROF_EUNAVAILABLE && l->failures <= QUIET_FAILURES)
 		return CPROF_DEBUG;
@@ -38,26 +38,33 @@ static enum cprof_level failure_level(struct loop *l, enum cprof_code code)
 	return CPROF_WARNING;
 }
 
-static bool back_off(
-	struct loop *l, int64_t retry_ns, const struct cprof_error *err)
-{
-	int64_t delay_ns = cprof_backoff_next(
-		&l->backoff, retry_ns, l->ops->random(l->ctx));
-
-	l->failures++;
-	cprof_log(failure_level(l, err->code),
-		"Failed to create profile (will retry after %.3fs): %s",
-		(double)delay_ns / CPROF_NS_PER_S, err->message);
-	return l->ops->wait(l->ctx, delay_ns);
-}
-
+/* The service let us in: what went wrong before is over. */
 static void recovered(struct loop *l)
 {
 	if (l->warned)
 		cprof_log(CPROF_INFO, "The profiler service answers again");
 	l->failures = 0;
 	l->warned = 0;
-	cprof_backoff_reset(&l->backoff);
+}
+
+static bool back_off(
+	struct loop *l, int64_t retry_ns, const struct cprof_error *err)
+{
+	int64_t delay_ns = cprof_backoff_next(
+		&l->backoff, retry_ns, l->ops->random(l->ctx));
+	enum cprof_level level = CPROF_DEBUG;
+
+	/* To have nothing for us is an answer. */
+	if (err->code == CPROF_EABORTED) {
+		recovered(l);
+	} else {
+		l->failures++;
+		level = failure_level(l, err->code);
+	}
+	cprof_log(level,
+		"Failed to create profile (will retry after %.3fs): %s",
+		(double)delay_ns / CPROF_NS_PER_S, err->message);
+	return l->ops->wait(l->ctx, delay_ns);
 }
 
 static int upload(struct loop *l, const struct cprof_assignment *a,
@@ -136,6 +143,7 @@ static bool run_round(struct loop *l)
 		go_on = back_off(l, r == CPROF_EABORTED ? retry_ns : -1, &err);
 	} else {
 		recovered(l);
+		cprof_backoff_reset(&l->backoff);
 		go_on = run_assignment(l, &a);
 	}
 	cprof_assignment_finish(&a);

@@ -27,6 +27,7 @@ struct cprof_walker {
 	struct verdict verdict[CPROF_MAX_CODES];
 	int handle[2][CHECK_MAX];
 	int place[CHECK_MAX];
+	uintptr_t address[CPROF_LEARN_MAX];
 };
 
 int cprof_walker_create(const struct cprof_layout *lay, struct cprof_peek *peek,
@@ -128,12 +129,14 @@ static enum cprof_walk settle(
 	w->chain.cframe = 0;
 	for (int try = 0; try < CPROF_WALK_TRIES; try++) {
 		struct cprof_missing missing;
+		bool interrupted;
 
 		w->stats.tries++;
 		cprof_peek_begin(w->peek);
 		cprof__gather_want(&w->gather);
 		want_hinted(w, hint);
 		cprof_peek_run(w->peek);
+		interrupted = cprof_peek_interrupted(w->peek);
 		switch (cprof__gather_parse(&w->gather, &w->now, &missing)) {
 		case CPROF_PARSE_ENDED:
 			return CPROF_WALK_ENDED;
@@ -141,7 +144,8 @@ static enum cprof_walk settle(
 			cprof__gather_discover(&w->gather, &missing);
 			break;
 		case CPROF_PARSE_OK:
-			keep_longer(w);
+			if (!interrupted)
+				keep_longer(w);
 			if (!w->chain.whole)
 				break;
 			judge(w, hint->place_nr, 0);
@@ -194,7 +198,7 @@ static bool proven(const struct cprof_walker *w, int i, uint32_t tick)
 /* Read what is at addresses that we know nothing, or nothing right, of. */
 static void learn_others(struct cprof_walker *w, uint32_t tick)
 {
-	static uintptr_t address[CPROF_LEARN_MAX]; /* one thread samples */
+	uintptr_t *address = w->address;
 	int nr = 0;
 
 	for (int i = 0; i < w->chain.nr && nr < CPROF_LEARN_MAX; i++) {
@@ -255,8 +259,9 @@ static int look_again(struct cprof_walker *w, uint32_t tick)
 			  cprof_codes_same(w->codes, w->peek, w->place[i],
 				  w->handle[1][i]);
 	}
-	if (cprof__gather_parse(&w->gather, &w->now, &missing) !=
-		CPROF_PARSE_OK)
+	if (cprof_peek_interrupted(w->peek) ||
+		cprof__gather_parse(&w->gather, &w->now, &missing) !=
+			CPROF_PARSE_OK)
 		return 0;
 	standing = shared_from_root(c, now);
 	stood = now->nr - now->settled;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "cpython/linetable.h"
 
@@ -93,29 +94,15 @@ void cprof_codes_destroy(struct cprof_codes *c)
 	free(c);
 }
 
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * 0x9e3779b97f4a7c15ULL;
-	return h ^ (h >> 32);
-}
-
-static uint64_t hash_bytes(uint64_t h, const uint8_t *data, size_t len)
-{
-	for (; len >= 8; data += 8, len -= 8)
-		h = mix(h, cprof_load_u64(data, 0));
-	for (; len; data++, len--)
-		h = mix(h, *data);
-	return h;
-}
-
 static uint64_t hash_content(const struct content *k)
 {
-	uint64_t h = mix(k->name.length, k->file.length);
+	uint64_t h = cprof_hash_mix(k->name.length, k->file.length);
 
-	h = hash_bytes(h, k->name.data, k->name.kept);
-	h = hash_bytes(h, k->file.data, k->file.kept);
-	h = hash_bytes(h, k->lines, k->lines_kept);
-	return mix(mix(h, (uint64_t)k->first_line), k->code_size);
+	h = cprof_hash_bytes(h, k->name.data, k->name.kept);
+	h = cprof_hash_bytes(h, k->file.data, k->file.kept);
+	h = cprof_hash_bytes(h, k->lines, k->lines_kept);
+	return cprof_hash_mix(
+		cprof_hash_mix(h, (uint64_t)k->first_line), k->code_size);
 }
 
 static bool same_text(const struct text *a, const struct text *b)
@@ -170,7 +157,7 @@ static int intern_content(struct cprof_codes *c, const struct content *k)
 
 static uint32_t address_slot(const struct cprof_codes *c, uintptr_t address)
 {
-	uint32_t slot = (uint32_t)(mix(1, address) % TABLE_SIZE);
+	uint32_t slot = (uint32_t)(cprof_hash_mix(1, address) % TABLE_SIZE);
 
 	while (c->by_address[slot] &&
 		c->place[c->by_address[slot] - 1].address != address)

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 
 /* Linux takes this many elements in one call (UIO_MAXIOV). */
@@ -43,6 +44,8 @@ struct cprof_peek {
 	char *buffer;
 	size_t used;
 	int nr;
+	int calls;	 /* of the last run, and ... */
+	int64_t took_ns; /* ... their time */
 	struct iovec iov[MAX_ELEMENTS];
 	struct element element[MAX_ELEMENTS];
 };
@@ -201,9 +204,11 @@ static int mark(struct cprof_peek *p, int from, int to, ssize_t got)
 
 void cprof_peek_run(struct cprof_peek *p)
 {
+	int64_t begin_ns = cprof_now_ns();
 	int bad = 0;
 
-	for (int from = 0; from < p->nr && bad <= MAX_BAD;) {
+	p->calls = 0;
+	for (int from = 0; from < p->nr && bad <= MAX_BAD; p->calls++) {
 		int to = p->nr - from > CALL_ELEMENTS ? from + CALL_ELEMENTS
 						      : p->nr;
 		int upto = mark(p, from, to, copy(p, from, to));
@@ -214,6 +219,14 @@ void cprof_peek_run(struct cprof_peek *p)
 		}
 		from = upto;
 	}
+	p->took_ns = cprof_now_ns() - begin_ns;
+}
+
+/* A cold call takes 5 to 10 us, an element 0.05 us, a kilobyte 0.1 us. */
+bool cprof_peek_interrupted(const struct cprof_peek *p)
+{
+	return p->took_ns > 30000 * (int64_t)p->calls + 200 * (int64_t)p->nr +
+				    (int64_t)p->used;
 }
 
 const void *cprof_peek_at(const struct cprof_peek *p, int i)

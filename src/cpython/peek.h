@@ -54,6 +54,13 @@ int cprof_peek_add(struct cprof_peek *p, uintptr_t address, size_t len);
 void cprof_peek_run(struct cprof_peek *p);
 
 /*
+ * Whether the last run took so long that this thread must have been interrupted
+ * in it. Then the program had time to change and to change back: what is the
+ * same in two copies proves nothing.
+ */
+bool cprof_peek_interrupted(const struct cprof_peek *p);
+
+/*
  * What element `i` (as given by add; -1 is allowed) was copied to, or NULL if
  * it is missing. Valid until the next begin. Not aligned: use the loads below.
  */

@@ -4,20 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-struct state {
-	uintptr_t next, prev, interp;
-	uint64_t id;
-	bool there;
-};
-
-/* Only the thread that samples comes here: its scratch may be static. */
-static struct {
-	struct cprof_threads next;
-	struct state seen[CPROF_MAX_THREADS];
-} scratch;
-
-static void read_state(
-	const struct cprof_layout *lay, const void *at, struct state *s)
+static void read_state(const struct cprof_layout *lay, const void *at,
+	struct cprof_thread_seen *s)
 {
 	s->next = cprof_load_ptr(at, lay->thread.next);
 	s->prev = cprof_load_ptr(at, lay->thread.prev);
@@ -25,38 +13,37 @@ static void read_state(
 	s->id = cprof_load_u64(at, lay->thread.id);
 }
 
-/* Read all the states that the old list names, in one go. */
-static void prefetch(const struct cprof_threads *old, struct cprof_peek *peek,
+/* Read all the states of the list that is being replaced, in one go. */
+static void prefetch(struct cprof_threads *list, struct cprof_peek *peek,
 	const struct cprof_layout *lay)
 {
-	static int element[CPROF_MAX_THREADS];
-
 	cprof_peek_begin(peek);
-	for (int i = 0; i < old->nr; i++)
-		element[i] = cprof_peek_add(
-			peek, old->ref[i].state, lay->thread.id + 8U);
+	for (int i = 0; i < list->before_nr; i++)
+		list->seen[i].element = cprof_peek_add(
+			peek, list->before[i].state, lay->thread.id + 8U);
 	cprof_peek_run(peek);
-	for (int i = 0; i < old->nr; i++) {
-		const void *at = cprof_peek_at(peek, element[i]);
+	for (int i = 0; i < list->before_nr; i++) {
+		struct cprof_thread_seen *s = &list->seen[i];
+		const void *at = cprof_peek_at(peek, s->element);
 
-		scratch.seen[i].there = at != NULL;
+		s->there = at != NULL;
 		if (at)
-			read_state(lay, at, &scratch.seen[i]);
+			read_state(lay, at, s);
 	}
 }
 
 /* `cursor` is where the old list would go on. */
-static bool state_at(const struct cprof_threads *old, int *cursor,
+static bool state_at(const struct cprof_threads *list, int *cursor,
 	struct cprof_peek *peek, const struct cprof_layout *lay,
-	uintptr_t address, struct state *ret)
+	uintptr_t address, struct cprof_thread_seen *ret)
 {
 	char copy[512];
 
-	for (int i = *cursor; i < old->nr; i++) {
-		if (old->ref[i].state != address)
+	for (int i = *cursor; i < list->before_nr; i++) {
+		if (list->before[i].state != address)
 			continue;
 		*cursor = i + 1;
-		*ret = scratch.seen[i];
+		*ret = list->seen[i];
 		return ret->there;
 	}
 	if (lay->thread.id + 8U > sizeof(copy) ||
@@ -66,18 +53,17 @@ static bool state_at(const struct cprof_threads *old, int *cursor,
 	return true;
 }
 
-static int walk_interpreter(const struct cprof_threads *old, int *cursor,
+static int walk_interpreter(struct cprof_threads *list, int *cursor,
 	struct cprof_peek *peek, const struct cprof_layout *lay,
 	uintptr_t interp, uintptr_t head)
 {
-	struct cprof_threads *list = &scratch.next;
 	uintptr_t link = interp + lay->interp.threads_head;
 	uintptr_t prev = 0;
 
 	for (uintptr_t at = head; at;) {
-		struct state s;
+		struct cprof_thread_seen s;
 
-		if (!state_at(old, cursor, peek, lay, at, &s) ||
+		if (!state_at(list, cursor, peek, lay, at, &s) ||
 			s.interp != interp || s.prev != prev)
 			return -1;
 		if (list->nr == CPROF_MAX_THREADS) {
@@ -94,16 +80,12 @@ static int walk_interpreter(const struct cprof_threads *old, int *cursor,
 	return 0;
 }
 
-int cprof_threads_update(struct cprof_threads *list, struct cprof_peek *peek,
+static int walk_all(struct cprof_threads *list, struct cprof_peek *peek,
 	const struct cprof_layout *lay, uintptr_t runtime)
 {
-	struct cprof_threads *next = &scratch.next;
 	int cursor = 0;
 	uintptr_t interp;
 
-	prefetch(list, peek, lay);
-	next->nr = 0;
-	next->lost = 0;
 	if (!cprof_peek_one(peek, runtime + lay->runtime.interpreters_head,
 		    sizeof(interp), &interp))
 		return -1;
@@ -119,8 +101,28 @@ int cprof_threads_update(struct cprof_threads *list, struct cprof_peek *peek,
 			return -1;
 		interp = following;
 	}
-	list->nr = next->nr;
-	list->lost = next->lost;
-	memcpy(list->ref, next->ref, (size_t)next->nr * sizeof(next->ref[0]));
 	return 0;
+}
+
+static void copy_refs(struct cprof_thread_ref *to, int *to_nr,
+	const struct cprof_thread_ref *from, int nr)
+{
+	memcpy(to, from, (size_t)nr * sizeof(*to));
+	*to_nr = nr;
+}
+
+int cprof_threads_update(struct cprof_threads *list, struct cprof_peek *peek,
+	const struct cprof_layout *lay, uintptr_t runtime)
+{
+	int lost = list->lost;
+
+	copy_refs(list->before, &list->before_nr, list->ref, list->nr);
+	prefetch(list, peek, lay);
+	list->nr = 0;
+	list->lost = 0;
+	if (!walk_all(list, peek, lay, runtime))
+		return 0;
+	copy_refs(list->ref, &list->nr, list->before, list->before_nr);
+	list->lost = lost;
+	return -1;
 }

@@ -1,6 +1,7 @@
 #ifndef CPROF_CPYTHON_THREADS_H
 #define CPROF_CPYTHON_THREADS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/limits.h"
@@ -23,6 +24,18 @@ struct cprof_threads {
 	int nr;
 	int lost; /* over CPROF_MAX_THREADS, at the last update */
 	struct cprof_thread_ref ref[CPROF_MAX_THREADS];
+
+	/* The list that the last update replaced. */
+	int before_nr;
+	struct cprof_thread_ref before[CPROF_MAX_THREADS];
+
+	/* For updates only: the states of `before` as they are now. */
+	struct cprof_thread_seen {
+		uintptr_t next, prev, interp;
+		uint64_t id;
+		int element;
+		bool there;
+	} seen[CPROF_MAX_THREADS];
 };
 
 /*

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/limits.h"
 
 #define TABLE_SIZE (2 * CPROF_MAX_STACKS) /* at most half full */
@@ -71,19 +72,13 @@ void cprof_stacks_destroy(struct cprof_stacks *s)
 	free(s);
 }
 
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * 0x9e3779b97f4a7c15ULL;
-	return h ^ (h >> 32);
-}
-
 static uint64_t hash_stack(const struct cprof_stack *stack)
 {
 	uint64_t h = (uint64_t)stack->nr;
 
 	for (int i = 0; i < stack->nr; i++)
-		h = mix(h, (uint64_t)stack->frame[i].code << 32 |
-				   (uint32_t)stack->frame[i].instr);
+		h = cprof_hash_mix(h, (uint64_t)stack->frame[i].code << 32 |
+					      (uint32_t)stack->frame[i].instr);
 	return h;
 }
 
@@ -117,7 +112,7 @@ struct cprof_tally *cprof_stacks_tally(struct cprof_stacks *s, uint32_t thread,
 	const struct cprof_stack *stack)
 {
 	uint32_t number = intern(s, stack);
-	uint64_t hash = mix(thread, number);
+	uint64_t hash = cprof_hash_mix(thread, number);
 	uint32_t slot = (uint32_t)(hash % TABLE_SIZE);
 	struct cprof_tally *t;
 

@@ -68,42 +68,42 @@ static int begin_thread(
 /* Bring `threads` and `live` up to date; a list that changes has to wait. */
 static void refresh_list(struct cprof_window *w)
 {
-	static struct cprof_threads old; /* one thread samples */
-	static uint16_t old_live[CPROF_MAX_THREADS];
+	const struct cprof_threads *list = w->threads;
 	int cursor = 0;
 
-	old.nr = w->threads->nr;
-	memcpy(old.ref, w->threads->ref, (size_t)old.nr * sizeof(old.ref[0]));
-	memcpy(old_live, w->live_of, (size_t)old.nr * sizeof(old_live[0]));
+	memcpy(w->live_before, w->live_of,
+		(size_t)list->nr * sizeof(w->live_of[0]));
 	if (cprof_threads_update(
 		    w->threads, w->peek, w->opts->layout, w->opts->runtime) < 0)
 		return;
 	w->list_stale = false;
-	w->threads_lost += (uint64_t)w->threads->lost;
+	w->threads_lost += (uint64_t)list->lost;
 
 	/* Both are in list order, new threads at the head of the new one. */
-	for (int i = 0; i < w->threads->nr; i++) {
-		const struct cprof_thread_ref *ref = &w->threads->ref[i];
+	for (int i = 0; i < list->nr; i++) {
+		const struct cprof_thread_ref *ref = &list->ref[i];
 		int at = cursor;
 
-		while (at < old.nr && !same_ref(&old.ref[at], ref))
+		while (at < list->before_nr &&
+			!same_ref(&list->before[at], ref))
 			at++;
-		if (at == old.nr) {
+		if (at == list->before_nr) {
 			w->live_of[i] = UINT16_MAX;
 			continue;
 		}
 		for (; cursor < at; cursor++)
-			end_thread(w, &w->live[old_live[cursor]]);
+			end_thread(w, &w->live[w->live_before[cursor]]);
 		cursor++;
-		w->live_of[i] = old_live[at];
-		w->live[old_live[at]].ref = *ref; /* its link may be new */
+		w->live_of[i] = w->live_before[at];
+		w->live[w->live_before[at]].ref =
+			*ref; /* its link may be new */
 	}
-	for (; cursor < old.nr; cursor++)
-		end_thread(w, &w->live[old_live[cursor]]);
-	for (int i = 0; i < w->threads->nr; i++)
+	for (; cursor < list->before_nr; cursor++)
+		end_thread(w, &w->live[w->live_before[cursor]]);
+	for (int i = 0; i < list->nr; i++)
 		if (w->live_of[i] == UINT16_MAX)
 			w->live_of[i] =
-				(uint16_t)begin_thread(w, &w->threads->ref[i]);
+				(uint16_t)begin_thread(w, &list->ref[i]);
 }
 
 /*
@@ -237,7 +237,6 @@ static void charge(struct cprof_window *w, struct cprof_live *t, bool cpu)
 static void visit(struct cprof_window *w, struct cprof_live *t, enum look how,
 	uintptr_t holder)
 {
-	static struct cprof_stack stack; /* one thread samples */
 	int64_t before_ns = read_cpu(w, t), after_ns;
 	bool cpu;
 
@@ -247,7 +246,7 @@ static void visit(struct cprof_window *w, struct cprof_live *t, enum look how,
 		return;
 	}
 	t->still_ticks = 0;
-	if (cprof_walk(w->walker, &t->ref, &t->hint, w->tick, &stack) ==
+	if (cprof_walk(w->walker, &t->ref, &t->hint, w->tick, w->stack) ==
 		CPROF_WALK_ENDED) {
 		w->list_stale = true;
 		return;
@@ -255,14 +254,15 @@ static void visit(struct cprof_window *w, struct cprof_live *t, enum look how,
 	after_ns = read_cpu(w, t);
 	cpu = on_cpu(w, t, before_ns, after_ns, holder);
 	t->cpu_last_ns = after_ns;
-	t->tally = cprof_stacks_tally(w->stacks, t->seen, &stack);
+	t->tally = cprof_stacks_tally(w->stacks, t->seen, w->stack);
 	charge(w, t, cpu);
 }
 
 /* Look at all threads that are due, in one copy; returns the GIL's holder. */
-static uintptr_t look_at_all(struct cprof_window *w, uint8_t *due)
+static uintptr_t look_at_all(struct cprof_window *w)
 {
 	const struct cprof_layout *lay = w->opts->layout;
+	uint8_t *due = w->due;
 	uintptr_t holder;
 	int gil, due_nr = 0;
 
@@ -302,7 +302,6 @@ static uintptr_t look_at_all(struct cprof_window *w, uint8_t *due)
 
 void cprof__window_tick(struct cprof_window *w, int64_t now_ns)
 {
-	static uint8_t due[CPROF_MAX_THREADS]; /* 0, or 1 + enum look */
 	int64_t most_ns = CPROF_MAX_TICK_PERIODS * w->opts->period_ns;
 	int64_t elapsed_ns = now_ns - w->last_ns;
 	uintptr_t holder;
@@ -319,17 +318,17 @@ void cprof__window_tick(struct cprof_window *w, int64_t now_ns)
 		w->list_stale = true;
 	if (w->list_stale)
 		refresh_list(w);
-	holder = look_at_all(w, due);
+	holder = look_at_all(w);
 	if (w->list_stale) {
 		refresh_list(w);
-		holder = look_at_all(w, due);
+		holder = look_at_all(w);
 	}
 	for (int i = 0; i < w->threads->nr; i++) {
 		struct cprof_live *t = live_at(w, i);
 
-		if (due[i] && due[i] != 1 + LOOK_STALE)
-			visit(w, t, (enum look)(due[i] - 1), holder);
-		else if (w->closing && !due[i] && t->tally)
+		if (w->due[i] && w->due[i] != 1 + LOOK_STALE)
+			visit(w, t, (enum look)(w->due[i] - 1), holder);
+		else if (w->closing && !w->due[i] && t->tally)
 			charge(w, t, false); /* no room to look once more */
 	}
 }

@@ -28,10 +28,14 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 	/* Untouched pages of these cost nothing. */
 	w->threads = calloc(1, sizeof(*w->threads));
 	w->live_of = calloc(CPROF_MAX_THREADS, sizeof(*w->live_of));
+	w->live_before = calloc(CPROF_MAX_THREADS, sizeof(*w->live_before));
+	w->due = calloc(CPROF_MAX_THREADS, sizeof(*w->due));
+	w->stack = calloc(1, sizeof(*w->stack));
 	w->live = calloc(CPROF_MAX_THREADS, sizeof(*w->live));
 	w->seen = calloc(CPROF_MAX_SEEN_THREADS, sizeof(*w->seen));
 	w->task = calloc(CPROF_MAX_THREADS, sizeof(*w->task));
-	if (!w->threads || !w->live_of || !w->live || !w->seen || !w->task) {
+	if (!w->threads || !w->live_of || !w->live_before || !w->due ||
+		!w->stack || !w->live || !w->seen || !w->task) {
 		r = cprof_fail(err, CPROF_ENOMEM, "out of memory");
 		goto fail;
 	}
@@ -52,6 +56,9 @@ void cprof__window_close(struct cprof_window *w)
 	free(w->task);
 	free(w->seen);
 	free(w->live);
+	free(w->stack);
+	free(w->due);
+	free(w->live_before);
 	free(w->live_of);
 	free(w->threads);
 	cprof_stacks_destroy(w->stacks);

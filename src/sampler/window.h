@@ -50,7 +50,10 @@ struct cprof_window {
 	struct cprof_stacks *stacks;
 
 	struct cprof_threads *threads;
-	uint16_t *live_of; /* for each of `threads`: its index in `live` */
+	/* For each thread on the list, and on the one before, its `live`. */
+	uint16_t *live_of, *live_before;
+	uint8_t *due; /* in the tick that runs: 0, or 1 + what the look told */
+	struct cprof_stack *stack; /* the one that is being charged */
 	struct cprof_live *live;
 	int live_nr; /* in use or free again */
 	struct cprof_seen *seen;

@@ -648,7 +648,9 @@ static void *replace_code(void *arg)
 		fake_store(m->code[0], lay->code.name,
 			fake_address(m->name[i % 2]));
 		fake_push(m->w->thread, m->code[0], 2 + (int)(i % 2));
-		dwell();
+		/* As long as it takes to make a code object, and to run it. */
+		for (int n = 0; n < 20; n++)
+			dwell();
 		fake_pop(m->w->thread);
 	}
 	return NULL;

@@ -73,8 +73,8 @@ static int create_profile(void *ctx, struct cprof_assignment *ret,
 	return 0;
 }
 
-static int collect(void *ctx, enum cprof_profile_type type,
-	int64_t duration_ns, struct cprof_buffer *out, struct cprof_error *err)
+static int collect(void *ctx, enum cprof_profile_type type, int64_t duration_ns,
+	struct cprof_buffer *out, struct cprof_error *err)
 {
 	struct script *s = ctx;
 	struct step step = step_at(s->collect, s->collect_nr, s->collects++);
@@ -135,7 +135,7 @@ static void run(struct script *s)
 #define STEPS(name, ...)                                                       \
 	.name = (const struct step[]){ __VA_ARGS__ },                          \
 	.name##_nr = sizeof((const struct step[]){ __VA_ARGS__ }) /            \
-		sizeof(struct step)
+		     sizeof(struct step)
 #define FAIL(c) { .code = CPROF_##c }
 
 /* What was said, but the debugging, must be this; "WARNING: text", ... */
@@ -178,11 +178,12 @@ static void said_no_more(void)
 
 void test_loop__it_waits_collects_uploads_and_repeats(void)
 {
-	struct script s = { STEPS(create, GOOD, { .type = CPROF_PROFILE_WALL }) };
+	struct script s = { STEPS(
+		create, GOOD, { .type = CPROF_PROFILE_WALL }) };
 
 	run(&s);
-	CHECK_STR(s.trace,
-		"create collect update create collect update create");
+	CHECK_STR(
+		s.trace, "create collect update create collect update create");
 	CHECK_EQ(s.collected, CPROF_PROFILE_WALL);
 	CHECK_EQ(s.duration_ns, S(7));
 }
@@ -205,9 +206,10 @@ void test_loop__its_words_are_the_usual_ones(void)
 
 void test_loop__the_delay_is_told_in_seconds(void)
 {
-	struct script s = { STEPS(create, { .code = CPROF_EABORTED,
-						 .retry_ns = S(90) + 1500000,
-						 .has_retry = true }) };
+	struct script s = { STEPS(
+		create, { .code = CPROF_EABORTED,
+				.retry_ns = S(90) + 2 * CPROF_NS_PER_MS,
+				.has_retry = true }) };
 
 	run(&s);
 	said(CPROF_DEBUG, "Starting to create profile");
@@ -236,8 +238,8 @@ void test_loop__a_delay_that_is_asked_for_is_obeyed(void)
 void test_loop__only_an_aborted_call_may_ask_for_a_delay(void)
 {
 	struct script s = { STEPS(create, { .code = CPROF_EUNAVAILABLE,
-						 .retry_ns = S(17),
-						 .has_retry = true }) };
+						  .retry_ns = S(17),
+						  .has_retry = true }) };
 
 	run(&s);
 	CHECK_EQ(s.wait_ns[0], JITTER);

@@ -15,6 +15,13 @@ __attribute__((visibility("default"))) const char *__lsan_default_options(void)
 	return "use_tls=0";
 }
 
+/* With that option, what the dynamic linker keeps is not found. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(
+	void)
+{
+	return "leak:ld-linux";
+}
+
 static const struct cprof_deployment deployment = { .project = "prj",
 	.target = "shop",
 	.label = { { "language", "python" }, { "zone", "z1" } },

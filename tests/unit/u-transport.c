@@ -31,12 +31,12 @@ __attribute__((visibility("default"))) const char *__lsan_default_options(void)
 /*
  * c-ares 1.18 loses the name, each time that it is "localhost". OpenSSL keeps
  * the errors of a thread where the leak check, by the option above, does not
- * look.
+ * look; nor does it find what the dynamic linker keeps.
  */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(
 	void)
 {
-	return "leak:ares_strdup\nleak:CRYPTO_";
+	return "leak:ares_strdup\nleak:CRYPTO_\nleak:ld-linux";
 }
 
 static const struct cprof_transport *transport(void)
