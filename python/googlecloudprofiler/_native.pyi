@@ -37,11 +37,11 @@ def collect(kind: str, duration_ns: int, period_ns: int) -> bytes:
     below period_ns, or period_ns below 1 ms.
     """
 
-def walk_self() -> List[Tuple[Any, Any, int, int]]:
+def walk_self() -> List[Tuple[Optional[str], Optional[str], int, int]]:
     """The calling thread's stack as the sampler reads it, leaf first.
 
-    Items are (qualified name, file, line, first line); for a frame without a name
-    (its number, None, 0, 0).
+    Items are (qualified name, file, line, first line). Where a deep stack is cut,
+    there is one of (None, None, 0, 0). Raises RuntimeError when it cannot be read.
     """
 
 def line_at(table: bytes, first_line: int, instr: int) -> int:

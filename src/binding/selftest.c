@@ -74,7 +74,7 @@ static PyObject *describe(
 	cprof_buffer_init(&name, 2 * CPROF_MAX_CODE_NAME_BYTES);
 	cprof_buffer_init(&file, 2 * CPROF_MAX_CODE_FILE_BYTES);
 	if (f->code >= CPROF_CODE_PSEUDO)
-		tuple = Py_BuildValue("(iOii)", (int)f->code, Py_None, 0, 0);
+		tuple = Py_BuildValue("(zzii)", NULL, NULL, 0, 0);
 	else if (cprof_codes_name(codes, f->code, &name, &err) < 0 ||
 		 cprof_codes_file(codes, f->code, &file, &err) < 0)
 		cprof__raise(&err);
@@ -104,11 +104,40 @@ static PyObject *describe_all(
 	return list;
 }
 
+static bool is_known(const struct cprof_stack *stack)
+{
+	for (int i = 0; i < stack->nr; i++)
+		if (stack->frame[i].code == CPROF_CODE_GONE)
+			return false;
+	return true;
+}
+
+/*
+ * This thread stands still, as it holds the GIL; but it may be interrupted in a
+ * copy, which then proves nothing, and other threads may end meanwhile. A few
+ * looks are enough on any machine.
+ */
+#define LOOKS 50
+
+static bool look(struct eyes *e, const struct cprof_sampler_options *opts,
+	struct cprof_chain_hint *hint, struct cprof_stack *ret)
+{
+	for (uint32_t tick = 1; tick <= LOOKS; tick++) {
+		const struct cprof_thread_ref *ref = find_self(e, opts);
+
+		if (ref &&
+			cprof_walk(e->walker, ref, hint, tick, ret) ==
+				CPROF_WALK_SETTLED &&
+			is_known(ret))
+			return true;
+	}
+	return false;
+}
+
 PyObject *cprof__walk_self(PyObject *self, PyObject *noargs)
 {
 	static struct cprof_stack stack; /* under the GIL */
 	static struct cprof_chain_hint hint;
-	const struct cprof_thread_ref *ref;
 	struct cprof_sampler_options opts;
 	struct cprof_error err;
 	PyObject *list = NULL;
@@ -121,11 +150,7 @@ PyObject *cprof__walk_self(PyObject *self, PyObject *noargs)
 	hint = (struct cprof_chain_hint){ 0 };
 	if (open_eyes(&eyes, &opts, &err) < 0) {
 		cprof__raise(&err);
-	} else if (!(ref = find_self(&eyes, &opts))) {
-		PyErr_SetString(PyExc_RuntimeError,
-			"the calling thread is not on the list of threads");
-	} else if (cprof_walk(eyes.walker, ref, &hint, 1, &stack) !=
-		   CPROF_WALK_SETTLED) {
+	} else if (!look(&eyes, &opts, &hint, &stack)) {
 		PyErr_SetString(PyExc_RuntimeError,
 			"the calling thread's stack cannot be read");
 	} else {

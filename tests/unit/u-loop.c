@@ -138,7 +138,6 @@ static void run(struct script *s)
 		     sizeof(struct step)
 #define FAIL(c) { .code = CPROF_##c }
 
-/* What was said, but the debugging, must be this; "WARNING: text", ... */
 static struct cprof_log_record pop_above(enum cprof_level level)
 {
 	struct cprof_log_record r;

@@ -1,0 +1,536 @@
+#include "agent/agent.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "check.h"
+#include "fake-python.h"
+#include "profile/reader.h"
+
+#define LONG_NS (30 * CPROF_NS_PER_S) /* never reached when all is well */
+#define NAME	"projects/prj/profiles/1"
+#define FAILED	"Failed to create profile (will retry after "
+
+/* See u-transport.c. */
+__attribute__((visibility("default"))) const char *__lsan_default_options(void)
+{
+	return "use_tls=0";
+}
+
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(
+	void)
+{
+	return "leak:ares_strdup\nleak:CRYPTO_";
+}
+
+/* A forked child leaves to its parent's threads what they held. */
+static int leaks_are_meant;
+
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void)
+{
+	return leaks_are_meant;
+}
+
+static const enum cprof_profile_type wall = CPROF_PROFILE_WALL;
+
+static struct cprof_agent_options options(const char *target)
+{
+	return (struct cprof_agent_options){
+		.transport_path = TRANSPORT_PATH,
+		.profiler = {
+			.channel = { .target = target,
+				.user_agent = "u-agent/1",
+				.max_reply_bytes = CPROF_MAX_REPLY_BYTES },
+			.deployment = { .project = "prj",
+				.target = "shop",
+				.label = { { "language", "python" },
+					{ "zone", "z1" } },
+				.label_nr = 2 },
+			.api_client = "gl-python/3.11.0",
+			.instance = "here",
+		},
+		.type = { CPROF_PROFILE_CPU, CPROF_PROFILE_WALL },
+		.type_nr = 2,
+	};
+}
+
+static void start(const char *target)
+{
+	struct cprof_agent_options opts = options(target);
+
+	CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
+	CHECK(cprof_agent_running());
+}
+
+/* How many threads have a name that begins so. */
+static int threads_named(const char *begin)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	int nr = 0;
+
+	CHECK(dir);
+	while ((entry = readdir(dir))) {
+		char path[300], comm[32] = "";
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm",
+			entry->d_name);
+		f = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
+		if (!f)
+			continue;
+		if (fgets(comm, sizeof(comm), f))
+			nr += !strncmp(comm, begin, strlen(begin));
+		fclose(f);
+	}
+	closedir(dir);
+	return nr;
+}
+
+static int open_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int nr = 0;
+
+	CHECK(dir);
+	while (readdir(dir))
+		nr++;
+	closedir(dir);
+	return nr;
+}
+
+/* For what happens soon and tells nobody: false when it took too long. */
+static bool pause_once(int *left)
+{
+	static const struct timespec ms = { .tv_nsec = CPROF_NS_PER_MS };
+
+	nanosleep(&ms, NULL);
+	return --*left > 0;
+}
+
+static void no_thread_is_left(void)
+{
+	int left = 10000;
+
+	while (threads_named(CPROF_THREAD_PREFIX) && pause_once(&left))
+		;
+	CHECK_EQ(threads_named(CPROF_THREAD_PREFIX), 0);
+}
+
+static void stop(void)
+{
+	int64_t before_ns = cprof_now_ns();
+
+	cprof_agent_stop();
+	CHECK(cprof_now_ns() - before_ns < CPROF_NS_PER_S);
+	CHECK(!cprof_agent_running());
+	no_thread_is_left();
+}
+
+static void wait_for_words(enum cprof_level level, const char *begin)
+{
+	struct cprof_log_record r;
+
+	do {
+		CHECK(cprof_log_wait());
+		CHECK(cprof_log_pop(&r));
+	} while (strncmp(r.text, begin, strlen(begin)));
+	CHECK_EQ(r.level, level);
+}
+
+/* A port of this machine; who connects is refused, or never answered. */
+struct port {
+	int fd;
+	char target[32];
+};
+
+static struct port refusing_port(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct port p = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC,
+				  0) };
+	socklen_t len = sizeof(at);
+
+	CHECK(p.fd >= 0);
+	CHECK_EQ(bind(p.fd, (struct sockaddr *)&at, len), 0);
+	CHECK_EQ(getsockname(p.fd, (struct sockaddr *)&at, &len), 0);
+	snprintf(p.target, sizeof(p.target), "127.0.0.1:%d",
+		ntohs(at.sin_port));
+	return p;
+}
+
+static struct port silent_port(void)
+{
+	struct port p = refusing_port();
+
+	CHECK_EQ(listen(p.fd, 16), 0);
+	return p;
+}
+
+/* Returns when the agent is there. */
+static void meet(const struct port *p)
+{
+	int fd = accept(p->fd, NULL, NULL);
+
+	CHECK(fd >= 0);
+	close(fd);
+}
+
+static int meet_and_hold(const struct port *p)
+{
+	int fd = accept(p->fd, NULL, NULL);
+
+	CHECK(fd >= 0);
+	return fd;
+}
+
+/* A service that the test itself is. */
+struct server {
+	const struct cprof_transport *t;
+	struct cprof_server *s;
+	char target[32];
+};
+
+static struct server serve(void)
+{
+	struct cprof_server_options opts = { .address = "127.0.0.1:0",
+		.max_request_bytes = CPROF_MAX_REQUEST_BYTES };
+	struct server server;
+
+	CHECK_EQ(cprof_transport_load(TRANSPORT_PATH, &server.t, NULL), 0);
+	CHECK_EQ(server.t->start(NULL), 0);
+	CHECK_EQ(server.t->server_create(&opts, &server.s, NULL), 0);
+	snprintf(server.target, sizeof(server.target), "127.0.0.1:%d",
+		server.t->server_port(server.s));
+	return server;
+}
+
+/* The next request, which must be for this method. */
+static struct cprof_incoming next(struct server *server, const char *method)
+{
+	struct cprof_incoming in;
+
+	CHECK_EQ(server->t->server_next(server->s, LONG_NS, &in, NULL), 0);
+	CHECK_EQ(in.kind, CPROF_INCOMING_REQUEST);
+	CHECK_STR(in.method, method);
+	return in;
+}
+
+static void answer(struct server *server, struct cprof_incoming *in,
+	const struct cprof_answer *answer)
+{
+	CHECK_EQ(server->t->server_answer(server->s, in->call, answer, NULL),
+		0);
+	server->t->incoming_release(in);
+}
+
+static void assign(struct server *server, int64_t duration_ns)
+{
+	struct cprof_incoming in = next(server, CPROF_METHOD_CREATE_PROFILE);
+	struct cprof_buffer body;
+
+	cprof_buffer_init(&body, CPROF_MAX_REPLY_BYTES);
+	CHECK_EQ(cprof_encode_profile(
+			 NAME, wall, duration_ns, NULL, &body, NULL),
+		0);
+	answer(server, &in,
+		&(struct cprof_answer){
+			.body = body.data, .body_len = body.len });
+	cprof_buffer_finish(&body);
+}
+
+void test_agent__it_stops_while_nobody_is_reached(void)
+{
+	struct port p = refusing_port();
+
+	start(p.target);
+	/* From here on it waits for its next try. */
+	wait_for_words(CPROF_DEBUG, FAILED);
+	stop();
+	close(p.fd);
+}
+
+void test_agent__it_stops_while_nobody_answers(void)
+{
+	struct port p = silent_port();
+	int fd;
+
+	start(p.target);
+	fd = meet_and_hold(&p);
+	stop();
+	close(fd);
+	close(p.fd);
+}
+
+void test_agent__it_stops_while_it_waits_for_an_assignment(void)
+{
+	struct server server = serve();
+	struct cprof_incoming in;
+
+	start(server.target);
+	in = next(&server, CPROF_METHOD_CREATE_PROFILE);
+	stop();
+	server.t->incoming_release(&in);
+	server.t->server_destroy(server.s);
+}
+
+void test_agent__there_is_only_one(void)
+{
+	struct port p = silent_port();
+	struct cprof_agent_options opts = options(p.target);
+	int fd;
+
+	start(p.target);
+	CHECK_EQ(cprof_agent_start(&opts, NULL), CPROF_EINVAL);
+	CHECK(cprof_agent_running());
+	fd = meet_and_hold(&p);
+	CHECK_EQ(threads_named("cprof-agent"), 1);
+	stop();
+	close(fd);
+	close(p.fd);
+}
+
+void test_agent__it_can_start_again(void)
+{
+	struct port p = silent_port();
+
+	CHECK(!cprof_agent_running());
+	cprof_agent_stop();
+	for (int i = 0; i < 2; i++) {
+		start(p.target);
+		meet(&p);
+		stop();
+		cprof_agent_stop();
+	}
+	close(p.fd);
+}
+
+void test_agent__a_transport_that_is_not_there_is_told(void)
+{
+	struct cprof_agent_options opts = options("127.0.0.1:1");
+
+	opts.transport_path = "/nowhere/_transport.so";
+	CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
+	wait_for_words(CPROF_ERROR, "Cannot start profiling: ");
+	stop();
+	/* And it is not in the way of one that works. */
+	test_agent__it_stops_while_nobody_answers();
+}
+
+void test_agent__bad_credentials_are_told(void)
+{
+	struct cprof_agent_options opts = options("127.0.0.1:1");
+	struct cprof_channel_options *channel = &opts.profiler.channel;
+	struct cprof_log_record r;
+
+	channel->security = CPROF_SECURITY_TLS;
+	channel->credentials = CPROF_CREDENTIALS_SERVICE_ACCOUNT;
+	channel->credentials_json = "{\"private_key\": \"s3cr3t\"}";
+	CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
+	CHECK(cprof_log_wait());
+	CHECK(cprof_log_pop(&r));
+	CHECK_EQ(r.level, CPROF_ERROR);
+	CHECK(!strstr(r.text, "s3cr3t"));
+	stop();
+	CHECK_STR(channel->credentials_json, "{\"private_key\": \"s3cr3t\"}");
+}
+
+/* Overwritten before it is freed: there is no way to read it by luck. */
+static void spoil(const char *s)
+{
+	memset((char *)(uintptr_t)s, '#', strlen(s));
+	free((void *)(uintptr_t)s);
+}
+
+static void start_with_strings_that_go(const char *target)
+{
+	struct cprof_agent_options opts = options(target);
+	struct cprof_profiler_options *p = &opts.profiler;
+	const char **string[] = { &opts.transport_path, &p->channel.target,
+		&p->channel.user_agent, &p->api_client, &p->instance,
+		&p->deployment.project, &p->deployment.target,
+		&p->deployment.label[0].name, &p->deployment.label[0].value,
+		&p->deployment.label[1].name, &p->deployment.label[1].value };
+
+	for (size_t i = 0; i < sizeof(string) / sizeof(string[0]); i++) {
+		*string[i] = strdup(*string[i]);
+		CHECK(*string[i]);
+	}
+	CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
+	for (size_t i = 0; i < sizeof(string) / sizeof(string[0]); i++)
+		spoil(*string[i]);
+	memset(&opts, '#', sizeof(opts));
+}
+
+void test_agent__it_keeps_its_own_copy_of_what_it_was_told(void)
+{
+	struct server server = serve();
+	struct cprof_service_request *req = NULL;
+	const struct cprof_deployment *d;
+	struct cprof_incoming in;
+
+	start_with_strings_that_go(server.target);
+	in = next(&server, CPROF_METHOD_CREATE_PROFILE);
+	CHECK_EQ(cprof_decode_create_request(in.body, in.body_len, &req, NULL),
+		0);
+	d = &req->deployment;
+	CHECK_STR(d->project, "prj");
+	CHECK_STR(d->target, "shop");
+	CHECK_EQ(d->label_nr, 2);
+	for (size_t i = 0; i < 2; i++)
+		CHECK_STR(d->label[i].value,
+			strcmp(d->label[i].name, "zone") ? "python" : "z1");
+	CHECK_EQ(req->wanted_nr, 2);
+	CHECK_EQ(req->wanted[0], CPROF_PROFILE_CPU);
+	CHECK_EQ(req->wanted[1], CPROF_PROFILE_WALL);
+	cprof_service_request_destroy(req);
+	answer(&server, &in,
+		&(struct cprof_answer){ .status = 3, .message = "no, sorry" });
+	wait_for_words(CPROF_WARNING, FAILED);
+	stop();
+	server.t->server_destroy(server.s);
+}
+
+static struct fake_python *python_with_a_thread(void)
+{
+	struct fake_python *py = fake_python_create();
+	struct fake_thread *t = fake_thread(py, fake_interp(py), 1, 0);
+
+	fake_push(t, fake_function(py, "main"), 1);
+	return py;
+}
+
+static void start_sampling(const char *target, const struct fake_python *py)
+{
+	struct cprof_agent_options opts = options(target);
+
+	opts.sampler = (struct cprof_sampler_options){ .layout = py->lay,
+		.runtime = fake_address(py->runtime),
+		.code_type = fake_address(py->code_type),
+		.period_ns = 5 * CPROF_NS_PER_MS };
+	CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
+}
+
+void test_agent__a_profile_that_is_asked_for_arrives(void)
+{
+	struct fake_python *py = python_with_a_thread();
+	struct cprof_service_request *req = NULL;
+	struct cprof_read_profile *profile = NULL;
+	struct server server = serve();
+	struct cprof_incoming in;
+
+	start_sampling(server.target, py);
+	assign(&server, CPROF_MIN_DURATION_NS);
+	in = next(&server, CPROF_METHOD_UPDATE_PROFILE);
+	CHECK_EQ(cprof_decode_update_request(in.body, in.body_len, &req, NULL),
+		0);
+	CHECK_STR(req->name, NAME);
+	CHECK_EQ(req->type, wall);
+	CHECK_EQ(req->label_nr, 1);
+	CHECK_STR(req->label[0].value, "here");
+	CHECK_EQ(cprof_profile_read(
+			 req->profile, req->profile_len, &profile, NULL),
+		0);
+	CHECK_EQ(profile->sample_nr, 1);
+	cprof_read_profile_destroy(profile);
+	cprof_service_request_destroy(req);
+	answer(&server, &in, &(struct cprof_answer){ .status = 0 });
+	/* And it comes back for more. */
+	in = next(&server, CPROF_METHOD_CREATE_PROFILE);
+	stop();
+	server.t->incoming_release(&in);
+	server.t->server_destroy(server.s);
+	fake_python_destroy(py);
+}
+
+void test_agent__it_stops_while_it_collects(void)
+{
+	struct fake_python *py = python_with_a_thread();
+	struct server server = serve();
+
+	start_sampling(server.target, py);
+	assign(&server, CPROF_MAX_DURATION_NS);
+	wait_for_words(CPROF_DEBUG, "Successfully created a WALL profile");
+	stop();
+	server.t->server_destroy(server.s);
+	fake_python_destroy(py);
+}
+
+/* What a forked worker sees: no agent, a plain refusal, a plain exit. */
+static void be_a_child(const char *target)
+{
+	struct cprof_agent_options opts = options(target);
+
+	leaks_are_meant = 1;
+	CHECK(!cprof_agent_running());
+	CHECK_EQ(cprof_agent_start(&opts, NULL), CPROF_EUNSUPPORTED);
+	CHECK(!cprof_agent_running());
+	cprof_agent_stop();
+	exit(0);
+}
+
+void test_agent__a_forked_child_is_refused_and_harms_nobody(void)
+{
+	struct server server = serve();
+	struct cprof_incoming in;
+	int status = -1, left = 10000;
+	pid_t child;
+
+	start(server.target);
+	in = next(&server, CPROF_METHOD_CREATE_PROFILE);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child)
+		be_a_child(server.target);
+	while (waitpid(child, &status, WNOHANG) == 0 && pause_once(&left))
+		;
+	if (!left)
+		kill(child, SIGKILL);
+	CHECK(left);
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), 0);
+
+	/* The parent's agent has not noticed: it hears the answer. */
+	CHECK(cprof_agent_running());
+	CHECK_EQ(threads_named("cprof-agent"), 1);
+	answer(&server, &in,
+		&(struct cprof_answer){ .status = 3, .message = "no" });
+	wait_for_words(CPROF_WARNING, FAILED);
+	stop();
+	server.t->server_destroy(server.s);
+}
+
+/* Odd rounds stop it at whatever it does first. */
+static void rounds(const struct port *p, int nr)
+{
+	for (int i = 0; i < nr; i++) {
+		start(p->target);
+		if (i % 2 == 0)
+			meet(p);
+		stop();
+	}
+}
+
+void test_agent__many_rounds_leave_no_descriptor(void)
+{
+	struct port p = silent_port();
+	int before, left = 5000;
+
+	rounds(&p, 4);
+	before = open_fds();
+	rounds(&p, 30);
+	/* Core closes the last sockets a moment later. */
+	while (open_fds() > before && pause_once(&left))
+		;
+	CHECK(open_fds() <= before);
+	close(p.fd);
+}
