@@ -80,12 +80,15 @@ def find_endpoint(api_endpoint, environ=os.environ):
 
     Raises:
         ValueError: It has none of these forms, or plaintext would leave the host.
+        TypeError: It is not a string.
     """
     text = (
         api_endpoint
         or environ.get("GOOGLE_CLOUD_PROFILER_ENDPOINT")
         or DEFAULT_ENDPOINT
     )
+    if not isinstance(text, str):
+        raise TypeError("api_endpoint must be a str, not %s" % type(text).__name__)
     if text.startswith("unix:"):
         if not text[len("unix:") :].strip("/"):
             raise ValueError('endpoint "%s" names no socket' % text)
@@ -119,6 +122,12 @@ def _join(host, port):
 
 
 def _is_loopback(host):
-    return host in ("localhost", "::1") or bool(
-        re.match(r"127\.\d{1,3}\.\d{1,3}\.\d{1,3}\Z", host)
+    if host in ("localhost", "::1"):
+        return True
+    # What is no address, like 127.0.0.256, is a name, and any host's.
+    parts = host.split(".")
+    return (
+        len(parts) == 4
+        and parts[0] == "127"
+        and all(p.isdigit() and len(p) <= 3 and int(p) < 256 for p in parts)
     )

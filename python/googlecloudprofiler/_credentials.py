@@ -54,7 +54,7 @@ def load_file(path):
         text = data.decode("utf-8")
         content = json.loads(text)
         kind = content["type"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise CredentialsError(
             "credentials file '%s' is not a JSON object with a type" % path
         ) from None

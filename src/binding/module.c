@@ -41,7 +41,8 @@ static struct PyModuleDef definition = {
 	.m_slots = slots,
 };
 
-PyMODINIT_FUNC PyInit__native(void);
+/* Headers before 3.9 leave it hidden, as all else is in this file. */
+__attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__native(void);
 
 PyMODINIT_FUNC PyInit__native(void)
 {

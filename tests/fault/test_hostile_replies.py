@@ -111,22 +111,17 @@ def test_a_tiny_duration_is_lengthened(service, launch):
     finish(program)
 
 
-def test_an_empty_reply_is_declined(service, launch):
-    service.on_create.append(raw(b""))
+@pytest.mark.parametrize(
+    "data",
+    [b"", profile(name=""), profile(name="x" * 600)],
+    ids=["empty", "no name", "long name"],
+)
+def test_what_names_no_profile_is_not_collected(service, launch, data):
+    """It could not be handed in. The agent backs off."""
+    service.create_default = raw(data)
     program = launch(PROGRAM, service=service)
-    service.wait_created(2)
+    assert_agent_lives(service, program)
     assert service.updated == []
-    finish(program)
-
-
-def test_a_profile_without_a_name_comes_back_as_it_is(service, launch):
-    data = api.Profile(
-        profile_type="CPU", duration=api.Duration(nanos=100000000)
-    ).SerializeToString()
-    service.on_create.append(raw(data))
-    program = launch(PROGRAM, service=service)
-    service.wait_created(2)
-    finish(program)
 
 
 @pytest.mark.parametrize(
