@@ -21,8 +21,6 @@ def run(walk):
     """
     try:
         found = _collect(walk)
-    except NotImplementedError:  # a RuntimeError, and says itself what is missing
-        raise
     except NotImplementedError:  # a RuntimeError, with words of its own
         raise
     except RuntimeError as e:

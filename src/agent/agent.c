@@ -103,7 +103,7 @@ static int create(const struct cprof_agent_options *opts, struct agent **ret,
 		goto fail_agent;
 	a->opts = *opts;
 	if (!keep_strings(a)) {
-		r = cprof_fail(err, CPROF_ETOOBIG,
+		r = cprof_fail(err, CPROF_EINVAL,
 			"the configuration is longer than %d bytes",
 			STRINGS_BYTES);
 		goto fail_strings;

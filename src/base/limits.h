@@ -68,7 +68,7 @@
 #define CPROF_STACK_ARENA_BYTES (64 << 20)
 #define CPROF_CODE_ARENA_BYTES	(64 << 20)
 #define CPROF_COLD_TICKS	32 /* unmoved that long: visited in rotation */
-#define CPROF_MAX_TICK_PERIODS	10 /* one tick's weight after a suspend */
+#define CPROF_MAX_TICK_NS	(2 * CPROF_NS_PER_S) /* weight after a stop */
 
 /* a profile */
 #define CPROF_MAX_PROFILE_BYTES                                                \

@@ -290,6 +290,10 @@ static uint32_t code_of(
 	return cprof_codes_at(w->codes, place);
 }
 
+/* Frames at the leaf that may be stale; all with all would take milliseconds.
+ */
+#define STALE_MAX 16
+
 /*
  * While a C-stack frame is being set up it still names the frame that ran there
  * before. That one ended; it shows by lying within the room of a frame that was
@@ -303,14 +307,17 @@ static void cut_stale(struct cprof_walker *w, int standing, uint32_t tick)
 	for (int i = 1; i < c->nr; i++) {
 		const struct cprof_raw_frame *f = &c->frame[i];
 		uint32_t code = code_of(w, i, standing, tick);
+		uintptr_t room;
+		int last;
 
 		if (code == CPROF_CODE_GONE ||
 			f->owner == w->lay->frame.owned_by_generator)
 			continue;
-		for (int n = i - 1; n >= stale; n--)
+		room = cprof_codes_frame_bytes(w->codes, code);
+		last = i - stale > STALE_MAX ? stale + STALE_MAX : i;
+		for (int n = last - 1; n >= stale; n--)
 			if (c->frame[n].frame > f->frame &&
-				c->frame[n].frame - f->frame <
-					cprof_codes_frame_bytes(w->codes, code))
+				c->frame[n].frame - f->frame < room)
 				stale = n + 1;
 	}
 	c->nr -= stale;

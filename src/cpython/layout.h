@@ -32,8 +32,9 @@ struct cprof_layout {
 	struct {
 		uint16_t prev, next, interp, id, native_thread_id;
 		uint16_t cframe, datastack_chunk, datastack_top;
-		uint16_t size; /* all of the above lie below */
-	} thread;	       /* PyThreadState */
+		uint16_t size;	      /* all of the above lie below */
+		uint16_t root_cframe; /* where `cframe` points without frames */
+	} thread;		      /* PyThreadState */
 	struct {
 		uint16_t current_frame, size;
 	} cframe; /* _PyCFrame, on the C stack of its thread */

@@ -138,7 +138,7 @@ static int add_named(struct report *rep, const char *name, int64_t value_ns,
 		rep->profile, &frame, 1, NULL, 0, value_ns, err);
 }
 
-/* The last word on every thread that lives: its CPU time and its name. */
+/* The last word on the CPU time of every thread that lives. */
 static void close_accounts(struct cprof_window *w)
 {
 	for (int i = 0; i < w->live_nr; i++) {
@@ -149,8 +149,22 @@ static void close_accounts(struct cprof_window *w)
 		if (!t->in_use || !seen->tid)
 			continue;
 		cpu_ns = cprof_thread_cpu_ns(seen->tid);
-		if (cpu_ns >= 0 && t->cpu_first_ns >= 0)
+		/* Gone by now, with its state left behind: as last seen. */
+		if (cpu_ns < 0)
+			cpu_ns = t->cpu_last_ns;
+		if (t->cpu_first_ns >= 0)
 			seen->cpu_ns = cpu_ns - t->cpu_first_ns;
+	}
+}
+
+static void name_threads(struct cprof_window *w)
+{
+	for (int i = 0; i < w->live_nr; i++) {
+		struct cprof_live *t = &w->live[i];
+		struct cprof_seen *seen = &w->seen[t->seen];
+
+		if (!t->in_use || !seen->tid)
+			continue;
 		if (seen->tid == (int32_t)getpid())
 			snprintf(seen->name, sizeof(seen->name), "MainThread");
 		else
@@ -333,14 +347,18 @@ static int fill(
 
 	close_accounts(rep->w);
 	sum_up(rep);
+	/* At once: what the program uses meanwhile would be nobody's. */
+	if (rep->kind == CPROF_SAMPLER_CPU) {
+		r = add_others(rep, err);
+		if (r < 0)
+			return r;
+	}
+	name_threads(rep->w);
 	r = add_tallies(rep, err);
 	if (r < 0)
 		return r;
 	if (rep->kind == CPROF_SAMPLER_CPU) {
 		r = add_rest(rep, err);
-		if (r < 0)
-			return r;
-		r = add_others(rep, err);
 		if (r < 0)
 			return r;
 	}

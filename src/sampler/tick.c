@@ -112,13 +112,16 @@ static void refresh_list(struct cprof_window *w)
  */
 #define MAX_DUE 1200
 
-/* Threads that have not moved for long are visited in rotation. */
+/*
+ * Threads that have not moved for long are visited in rotation, by a number
+ * that stays while others come and go.
+ */
 static bool is_due(const struct cprof_window *w, int i)
 {
 	const struct cprof_live *t = &w->live[w->live_of[i]];
 
 	return t->still_ticks < CPROF_COLD_TICKS || w->closing ||
-	       (w->tick + (uint32_t)i) % CPROF_COLD_TICKS == 0;
+	       (w->tick + w->live_of[i]) % CPROF_COLD_TICKS == 0;
 }
 
 static bool is_first(const struct cprof_window *w, const struct cprof_live *t)
@@ -165,15 +168,21 @@ static enum look look(struct cprof_window *w, const struct cprof_live *t)
 	const struct cprof_layout *lay = w->opts->layout;
 	const void *link = cprof_peek_at(w->peek, t->link);
 	const void *state = cprof_peek_at(w->peek, t->state);
+	uintptr_t cframe;
 	int32_t tid;
 
 	if (!link || cprof_load_ptr(link, 0) != t->ref.state || !state ||
 		cprof_load_u64(state, lay->thread.id) != t->ref.id)
 		return LOOK_STALE;
-	/* 0 until the new thread has written it itself. */
+	/*
+	 * A new state has the id of the thread that made it, until the new one
+	 * writes its own; it has done so once it runs Python.
+	 */
+	cframe = cprof_load_ptr(state, lay->thread.cframe);
 	tid = (int32_t)cprof_load_u64(state, lay->thread.native_thread_id);
-	w->seen[t->seen].tid = tid > 0 ? tid : 0;
-	if (cprof_load_ptr(state, lay->thread.cframe) != t->hint.cframe[0])
+	if (tid > 0 && cframe != t->ref.state + lay->thread.root_cframe)
+		w->seen[t->seen].tid = tid;
+	if (cframe != t->hint.cframe[0])
 		return LOOK_MOVED;
 	return leaf_still(w, t) ? LOOK_STILL : LOOK_MOVED;
 }
@@ -302,14 +311,14 @@ static uintptr_t look_at_all(struct cprof_window *w)
 
 void cprof__window_tick(struct cprof_window *w, int64_t now_ns)
 {
-	int64_t most_ns = CPROF_MAX_TICK_PERIODS * w->opts->period_ns;
 	int64_t elapsed_ns = now_ns - w->last_ns;
 	uintptr_t holder;
 
 	w->tick++;
 	w->last_ns = now_ns;
-	/* A machine that slept is not a program that waited. */
-	w->weight_ns = elapsed_ns > most_ns ? most_ns : elapsed_ns;
+	/* A process that was stopped is not a program that waited. */
+	w->weight_ns =
+		elapsed_ns > CPROF_MAX_TICK_NS ? CPROF_MAX_TICK_NS : elapsed_ns;
 	w->wall_ns += w->weight_ns;
 	if (cprof_peek_check(w->peek, NULL) < 0)
 		return;

@@ -197,17 +197,15 @@ class World:
     def __init__(self):
         self.service = FakeService()
         self.gate = threading.Event()
-
-    def let_go(self):
-        self.service.create_default = assign("CPU", 0.1)
-        self.gate.set()
+        # Whenever the agent comes to ask, it waits until it is let go.
+        self.service.create_default = after(self.gate, assign("CPU", 0.1))
 
 
 class Polling(World):
     uploads = 2
 
     def prepare(self):
-        self.service.on_create.append(after(self.gate, assign("CPU", 0.1)))
+        pass
 
     def wait_until_there(self, program):
         self.service.wait_created(1)
@@ -257,7 +255,7 @@ def test_a_child_ends_well_and_the_parent_is_profiled_on(launch, state, body):
         for line in said:
             assert program.line() == line
         assert program.line() == "done"
-        world.let_go()
+        world.gate.set()
         world.service.wait_updated(world.uploads)
         program.say()
         assert program.end() == 0

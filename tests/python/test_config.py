@@ -169,7 +169,19 @@ def test_project_without_credentials():
     assert _credentials.find_project(None, None, False, {}) is None
 
 
+KEY = {
+    "private_key_id": "1",
+    "private_key": "-----BEGIN PRIVATE KEY-----",
+    "client_email": "agent@p-1.test",
+    "client_id": "2",
+    "client_secret": "3",
+    "refresh_token": "4",
+}
+
+
 def write(path, **content):
+    """A credentials file that serves for either type."""
+    content = dict(KEY, **content)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content), encoding="utf-8")
     return str(path)
@@ -214,7 +226,8 @@ def test_default_credentials_are_looked_for_in_order(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert _credentials.find_default({}) is None
     name = "application_default_credentials.json"
-    write(tmp_path / ".config" / "gcloud" / name, type="authorized_user", project_id="3")
+    home = tmp_path / ".config" / "gcloud"
+    write(home / name, type="authorized_user", project_id="3")
     assert _credentials.find_default({}).project_id == "3"
     write(tmp_path / "sdk" / name, type="authorized_user", project_id="2")
     environ = {"CLOUDSDK_CONFIG": str(tmp_path / "sdk")}

@@ -62,7 +62,7 @@ def test_an_edited_layout_is_noticed(tmp_path):
         pytest.skip("there are no headers of " + sys.executable)
     with open(LAYOUT, encoding="ascii") as file:
         text = file.read()
-    field = [line for line in text.splitlines() if ".prev_instr" in line][0]
+    field = next(line for line in text.splitlines() if ".prev_instr" in line)
     name, value = field.rstrip(",").split("= ")
     edited = tmp_path / "cp311.inc"
     edited.write_text(text.replace(field, "%s= %d," % (name, int(value) + 8)))

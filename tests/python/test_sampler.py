@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import sys
+import threading
 import types
 
 import pytest
@@ -20,20 +21,21 @@ BENCH = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bench"
 )
 
+# More than sixty are there in 3.11; some come and go.
 MODULES = """
     _pydecimal _pydatetime _pyio _strptime abc aifc argparse ast asyncio.base_events
     asyncio.tasks base64 bdb bisect calendar cgi cmd codecs collections.__init__
-    concurrent.futures.process configparser contextlib copy csv ctypes.__init__
+    concurrent.futures.process configparser contextlib copy csv
     dataclasses datetime difflib dis doctest email.header email._header_value_parser
     enum fractions ftplib functools gettext gzip heapq html.parser http.client
     http.cookiejar imaplib inspect ipaddress json.decoder json.encoder logging.__init__
     mailbox mimetypes optparse os pathlib pdb pickle pickletools platform plistlib
     pprint pydoc random re._compiler re._parser selectors shlex shutil smtplib
-    socketserver sqlite3.dump ssl statistics string subprocess tarfile tempfile
+    socketserver ssl statistics string subprocess tarfile tempfile
     textwrap threading tokenize traceback turtle typing unittest.mock urllib.parse
     urllib.request uuid weakref xml.dom.minidom xml.etree.ElementTree zipfile
     zoneinfo._zoneinfo
-""".split()
+""".split()  # noqa: SIM905
 
 # sample() is a profile of what runs meanwhile, as tuples (frames, count, ns, thread
 # id); a frame is (qualified name, file, line, first line), leaf first.
@@ -74,11 +76,20 @@ def sample_while(function, **how):
         thread.join()
 
 def whole(samples, leaf="spin"):
-    '''The commonest stack that ends at `leaf`, and its part of all with one.'''
-    found = [s for s in samples if s[0][0][0] == leaf]
+    '''The frames of the commonest stack with this leaf, on whichever of its lines,
+    and its part of all.'''
+    found = {}
+    for frames, count, _, _ in samples:
+        if frames[0][0] == leaf:
+            key = tuple((name, file) for name, file, _, _ in frames)
+            found[key] = found.get(key, 0) + count
     assert found, [names(s[0])[:5] for s in samples]
-    best = max(found, key=lambda s: s[1])
-    return best[0], best[1] / sum(s[1] for s in found)
+    best = max(found, key=found.get)
+    return best, found[best] / sum(found.values())
+
+def seconds(samples, *roots):
+    '''The time in stacks with one of these functions in them.'''
+    return sum(s[2] for s in samples if set(roots) & set(names(s[0]))) / 1e9
 """
 
 
@@ -140,21 +151,17 @@ def test_every_instruction_of_the_standard_library_has_its_line():
 
 def test_dis_agrees_about_lines():
     """By another way through CPython than co_lines()."""
-    source = "\n".join(
-        ["def f(a):", "  if a:", "    return [", "      x", "      for x in a]"]
-        + ["\n" * 300 + "  with a as b, b as c:", "    raise c", "  return -1"]
+    source = (
+        "def f(a):\n  if a:\n    return [\n      x\n      for x in a]\n"
+        + "\n" * 300
+        + "  with a as b, b as c:\n    raise c\n  return -1\n"
     )
     for code in code_objects(compile(source, "f", "exec")):
-        told, line = [], None
         for i in dis.get_instructions(code, show_caches=True):
-            if i.starts_line is not None:
-                line = i.starts_line
-            told.append((i.offset // 2, i.positions.lineno, line))
-        for index, by_position, _ in told:
+            index = i.offset // 2
             got = _native.line_at(code.co_linetable, code.co_firstlineno, index)
-            assert got == (by_position or 0)
-        starts = dict(dis.findlinestarts(code))
-        for offset, started in starts.items():
+            assert got == (i.positions.lineno or 0)
+        for offset, started in dis.findlinestarts(code):
             got = _native.line_at(code.co_linetable, code.co_firstlineno, offset // 2)
             assert got == (started or 0)
 
@@ -171,24 +178,30 @@ def test_selftest_accepts_the_real_walk():
     _selftest.run(_native.walk_self)
 
 
+def altered(stack, at, **fields):
+    """`stack` with some fields of the frame at index `at` changed."""
+    frame = dict(zip(("name", "file", "line", "first"), stack[at]), **fields)
+    return [*stack[:at], tuple(frame.values()), *stack[at + 1 :]]
+
+
 LIES = [
     ("no stack", lambda stack: []),
     ("no leaf", lambda stack: stack[1:]),
     ("no root", lambda stack: stack[:-1]),
     ("a caller left out", lambda stack: stack[:1] + stack[2:]),
     ("twice", lambda stack: stack[:1] + stack),
-    ("a name", lambda stack: [("lie",) + stack[0][1:]] + stack[1:]),
-    ("a file", lambda stack: [(stack[0][0], "lie", *stack[0][2:])] + stack[1:]),
-    ("a line", lambda stack: [(*stack[0][:2], 1, stack[0][3])] + stack[1:]),
-    ("a first line", lambda stack: [(*stack[0][:3], 1)] + stack[1:]),
-    ("a caller's line", lambda stack: [stack[0], (*stack[1][:2], 1, 1)] + stack[2:]),
-    ("a pseudo frame", lambda stack: [(-256, None, 0, 0)] + stack[1:]),
+    ("a name", lambda stack: altered(stack, 0, name="lie")),
+    ("a file", lambda stack: altered(stack, 0, file="lie")),
+    ("a line", lambda stack: altered(stack, 0, line=1)),
+    ("a first line", lambda stack: altered(stack, 0, first=1)),
+    ("a caller's line", lambda stack: altered(stack, 1, line=1)),
+    ("a pseudo frame", lambda stack: [(-256, None, 0, 0), *stack[1:]]),
 ]
 
 
 @pytest.mark.parametrize("lie", [f for _, f in LIES], ids=[n for n, _ in LIES])
 @pytest.mark.parametrize("look", range(5))
-def test_selftest_refuses_a_walk_that_lies_once(run_python, lie, look):
+def test_selftest_refuses_a_walk_that_lies_once(lie, look):
     """At whichever of its looks; in a shallow stack, so that the root counts."""
     calls = []
     raised = []
@@ -212,8 +225,6 @@ def test_selftest_refuses_a_walk_that_lies_once(run_python, lie, look):
 
 
 def in_thread(function):
-    import threading
-
     thread = threading.Thread(target=function)
     thread.start()
     thread.join()
@@ -222,7 +233,7 @@ def in_thread(function):
 def test_selftest_names_the_difference():
     def walk():
         stack = _native.walk_self()[1:]
-        return [("liar", *stack[0][1:])] + stack[1:]
+        return altered(stack, 0, name="liar")
 
     with pytest.raises(NotImplementedError) as e:
         _selftest.run(walk)
@@ -280,11 +291,12 @@ print(json.dumps({"named": named, "gone": gone, "bad": bad}))
 """
 
 
-@pytest.mark.parametrize("loops, least", [(100, 20), (1000, 100), (20000, 300)])
+@pytest.mark.parametrize("loops, least", [(100, 0), (1000, 100), (20000, 300)])
 def test_code_that_lives_shortly_is_never_misnamed(show, loops, least):
     seen = show(EXEC_CHURN, loops)
     assert seen["bad"] == []
     assert seen["named"] >= least, seen
+    assert seen["named"] + seen["gone"] >= 50, seen
 
 
 # Eight bodies that differ in where their lines are, and callers that say which.
@@ -343,7 +355,7 @@ def test_code_loaded_again_and_again_keeps_its_lines(show, loops, least):
 
 
 EDGES = """
-import io, warnings
+import warnings
 warnings.simplefilter("ignore")
 sys.path.insert(0, sys.argv[1])
 import edges
@@ -365,7 +377,7 @@ def test_impossible_callers_are_rare(show):
 
 
 def test_names_are_qualified_and_in_every_script(show):
-    text = '''
+    text = """
 class Outer:
     class Inner:
         def method(self):
@@ -395,7 +407,7 @@ NAME = "\U00020000_\u03b1"
 FILES = ["caf\u00e9.py", "\u65e5\u672c.py", "\U0001f600.py", "gone\\udce9\\ud800.py"]
 frames, part = whole(sample_while(Outer.Inner().method))
 print(json.dumps([frames, part]))
-'''
+"""
     frames, part = show(text)
     name = "\U00020000_\u03b1"
     method = "Outer.Inner.method"
@@ -439,34 +451,38 @@ def near_leaf():
     spin()
 
 samples = sample_while(near_root, seconds=1, hz=200)
-mine = [s for s in samples if "near_leaf" in names(s[0]) or "near_root" in names(s[0])]
-whole_ones = [s for s in mine if s[0][0][0] == "spin"]
+frames, part = whole(samples)
 print(json.dumps({
-    "names": [names(max(whole_ones, key=lambda s: s[1])[0])],
-    "seconds": sum(s[2] for s in mine) / 1e9,
-    "shapes": sorted({len(s[0]) for s in whole_ones}),
+    "names": names(frames),
+    "part": part,
+    "share": seconds(samples, "near_leaf", "near_root")
+        / seconds(samples, "sample_while"),
 }))
 """
 
 
 def test_a_deep_stack_keeps_both_ends_and_its_weight(show):
     seen = show(DEEP, 3000)
-    (names,) = seen["names"]
+    names = seen["names"]
     assert names[:2] == ["spin", "near_leaf"]
     assert names[2:448] == ["recurse"] * 446
     assert names[448] == "[...]"
     root = ["near_root", "Thread.run", "Thread._bootstrap_inner", "Thread._bootstrap"]
     assert names[449:] == ["recurse"] * 60 + root
-    assert abs(seen["seconds"] - 1) < 0.1
+    assert seen["part"] > 0.8
+    # Of the main thread's time, which is the whole window too.
+    assert abs(seen["share"] - 1) < 0.05
 
 
 def test_a_stack_too_deep_to_walk_says_so(show):
     seen = show(DEEP, 6000)
-    (names,) = seen["names"]
+    names = seen["names"]
     assert names[:2] == ["spin", "near_leaf"]
     assert names[-1] == "[too deep]"
     assert "near_root" not in names
-    assert abs(seen["seconds"] - 1) < 0.1
+    assert seen["part"] > 0.8
+    # Of the main thread's time, which is the whole window too.
+    assert abs(seen["share"] - 1) < 0.05
 
 
 TOWERS = """
@@ -648,17 +664,15 @@ threading.Thread(target=daemon, daemon=True).start()
 threading.Thread(target=plain).start()
 _thread.start_new_thread(raw, ())
 time.sleep(0.05)
-seconds = dict.fromkeys(["daemon", "plain", "raw", "<module>"], 0)
-for frames, _, ns, _ in sample(seconds=1, hz=100):
-    for name in set(names(frames)) & set(seconds):
-        seconds[name] += ns / 1e9
+samples = sample(seconds=1, hz=100)
 event.set()
 done.wait()
-print(json.dumps(seconds))
+roots = ["<module>", "daemon", "plain", "raw"]
+print(json.dumps({r: seconds(samples, r) for r in roots}))
 """
     )
     for name, seconds in seen.items():
-        assert abs(seconds - 1) < 0.1, (name, seen)
+        assert abs(seconds / seen["<module>"] - 1) < 0.05, (name, seen)
 
 
 def test_cpu_time_goes_to_those_who_used_it(show):
@@ -673,8 +687,8 @@ before = time.process_time()
 samples = sample_while(spin, kind="CPU", seconds=1, hz=200)
 used = time.process_time() - before
 print(json.dumps({
-    "spin": sum(s[2] for s in samples if "spin" in names(s[0])) / 1e9,
-    "idle": sum(s[2] for s in samples if "idle" in names(s[0])) / 1e9,
+    "spin": seconds(samples, "spin"),
+    "idle": seconds(samples, "idle"),
     "used": used,
 }))
 """
@@ -709,10 +723,10 @@ samples = sample(seconds=1.5, hz=200)
 thread.join()
 for _ in range(50):
     sample_while(lambda: interpreters.destroy(interpreters.create()), seconds=0.02)
-print(json.dumps(sum(s[2] for s in samples if "inside" in names(s[0])) / 1e9))
+print(json.dumps(seconds(samples, "inside")))
 """
     )
-    assert 0.8 < seen < 1.2
+    assert 0.5 < seen < 1.2
 
 
 def test_a_window_is_refused_where_it_makes_no_sense():
