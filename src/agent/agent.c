@@ -1,6 +1,5 @@
 #include "agent/agent.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,16 +79,6 @@ static bool keep_strings(struct agent *a)
 	return fits;
 }
 
-static void init_condition(pthread_cond_t *cond)
-{
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attr);
-	pthread_condattr_destroy(&attr);
-}
-
 static int create(const struct cprof_agent_options *opts, struct agent **ret,
 	struct cprof_error *err)
 {
@@ -110,7 +99,7 @@ static int create(const struct cprof_agent_options *opts, struct agent **ret,
 	}
 	a->random = (uint64_t)cprof_now_ns() | 1;
 	pthread_mutex_init(&a->lock, NULL);
-	init_condition(&a->changed);
+	cprof_cond_init(&a->changed);
 	a->users = 2;
 	*ret = a;
 	return 0;
@@ -135,14 +124,6 @@ static void leave(struct agent *a)
 	pthread_mutex_destroy(&a->lock);
 	cprof_arena_finish(&a->strings);
 	free(a);
-}
-
-static struct timespec deadline_after(int64_t delay_ns)
-{
-	int64_t when_ns = cprof_now_ns() + delay_ns;
-
-	return (struct timespec){ .tv_sec = when_ns / CPROF_NS_PER_S,
-		.tv_nsec = when_ns % CPROF_NS_PER_S };
 }
 
 static int create_profile(void *ctx, struct cprof_assignment *ret,
@@ -176,13 +157,13 @@ static int collect(void *ctx, enum cprof_profile_type type, int64_t duration_ns,
 
 static bool wait(void *ctx, int64_t delay_ns)
 {
-	struct timespec deadline = deadline_after(delay_ns);
+	int64_t when_ns = cprof_now_ns() + delay_ns;
 	struct agent *a = ctx;
 	bool stop;
 
 	pthread_mutex_lock(&a->lock);
-	while (!a->stop && pthread_cond_timedwait(&a->changed, &a->lock,
-				   &deadline) != ETIMEDOUT)
+	while (!a->stop &&
+		cprof_cond_wait_until(&a->changed, &a->lock, when_ns))
 		;
 	stop = a->stop;
 	pthread_mutex_unlock(&a->lock);
@@ -308,7 +289,7 @@ int cprof_agent_start(
 
 void cprof_agent_stop(void)
 {
-	struct timespec deadline = deadline_after(CPROF_STOP_BOUND_NS);
+	int64_t when_ns = cprof_now_ns() + CPROF_STOP_BOUND_NS;
 	struct agent *a;
 
 	pthread_mutex_lock(&process.lock);
@@ -322,8 +303,8 @@ void cprof_agent_stop(void)
 	if (a->profiler)
 		cprof_profiler_cancel(a->profiler);
 	pthread_cond_broadcast(&a->changed);
-	while (!a->ended && pthread_cond_timedwait(&a->changed, &a->lock,
-				    &deadline) != ETIMEDOUT)
+	while (!a->ended &&
+		cprof_cond_wait_until(&a->changed, &a->lock, when_ns))
 		;
 	pthread_mutex_unlock(&a->lock);
 	leave(a);

@@ -1,7 +1,10 @@
 #ifndef CPROF_BASE_THREAD_H
 #define CPROF_BASE_THREAD_H
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -26,5 +29,15 @@ int cprof_thread_start(
  */
 #define CPROF_THREAD_PREFIX "cprof-"
 void cprof_thread_name(const char *name);
+
+/* Whether the thread with this kernel id named itself so. */
+bool cprof_thread_is_ours(int32_t tid);
+
+/* A condition whose waits end by the monotonic clock. */
+void cprof_cond_init(pthread_cond_t *cond);
+
+/* Wait for a signal until `when_ns`; false once that has come. */
+bool cprof_cond_wait_until(
+	pthread_cond_t *cond, pthread_mutex_t *lock, int64_t when_ns);
 
 #endif

@@ -71,10 +71,13 @@ PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs)
 	opts.sampler.period_ns = period_ns;
 
 	/* What the strings point into is kept alive by our caller. */
-	Py_BEGIN_ALLOW_THREADS r = cprof__log_open(&err);
+	Py_BEGIN_ALLOW_THREADS
+	r = cprof__log_open(&err);
 	if (!r)
 		r = cprof_agent_start(&opts, &err);
-	Py_END_ALLOW_THREADS if (r < 0) return cprof__raise(&err);
+	Py_END_ALLOW_THREADS
+	if (r < 0)
+		return cprof__raise(&err);
 	Py_RETURN_NONE;
 }
 
@@ -82,8 +85,10 @@ PyObject *cprof__stop(PyObject *self, PyObject *noargs)
 {
 	(void)self;
 	(void)noargs;
-	Py_BEGIN_ALLOW_THREADS cprof_agent_stop();
-	Py_END_ALLOW_THREADS cprof__log_close();
+	Py_BEGIN_ALLOW_THREADS
+	cprof_agent_stop();
+	Py_END_ALLOW_THREADS
+	cprof__log_close();
 	Py_RETURN_NONE;
 }
 

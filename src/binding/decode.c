@@ -125,9 +125,12 @@ PyObject *cprof__decode_profile(PyObject *self, PyObject *arg)
 		return NULL;
 
 	/* Bytes do not change, and our caller keeps these alive. */
-	Py_BEGIN_ALLOW_THREADS r = cprof_profile_read(
+	Py_BEGIN_ALLOW_THREADS
+	r = cprof_profile_read(
 		(const uint8_t *)data, (size_t)len, &profile, &err);
-	Py_END_ALLOW_THREADS if (r < 0) return cprof__raise(&err);
+	Py_END_ALLOW_THREADS
+	if (r < 0)
+		return cprof__raise(&err);
 
 	ret = make_profile(profile);
 	cprof_read_profile_destroy(profile);

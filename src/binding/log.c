@@ -21,7 +21,8 @@ static struct {
 	pthread_mutex_t lock;	/* protects what follows */
 	pthread_cond_t changed; /* `running` */
 	bool running;
-} thread = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false };
+	bool ready; /* `changed` and the fork handler are */
+} thread = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void speak(long level, const char *words)
 {
@@ -75,25 +76,33 @@ static void *run(void *arg)
 static void after_fork_in_child(void)
 {
 	pthread_mutex_init(&thread.lock, NULL);
-	pthread_cond_init(&thread.changed, NULL);
+	cprof_cond_init(&thread.changed);
 	thread.running = false;
+}
+
+static int get_ready(struct cprof_error *err)
+{
+	if (thread.ready)
+		return 0;
+	if (pthread_atfork(NULL, NULL, after_fork_in_child))
+		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
+	cprof_cond_init(&thread.changed);
+	thread.ready = true;
+	return 0;
 }
 
 int cprof__log_open(struct cprof_error *err)
 {
-	static bool handler; /* protected by thread.lock */
-	int r = 0;
+	int r;
 
 	pthread_mutex_lock(&thread.lock);
-	if (!handler && pthread_atfork(NULL, NULL, after_fork_in_child)) {
-		pthread_mutex_unlock(&thread.lock);
-		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
-	}
-	handler = true;
-	cprof_log_open();
-	if (!thread.running)
+	r = get_ready(err);
+	if (!r)
+		cprof_log_open();
+	if (!r && !thread.running) {
 		r = cprof_thread_start(run, NULL, err);
-	thread.running = !r;
+		thread.running = !r;
+	}
 	pthread_mutex_unlock(&thread.lock);
 	return r;
 }
@@ -103,23 +112,21 @@ int cprof__log_open(struct cprof_error *err)
 
 void cprof__log_close(void)
 {
-	struct timespec deadline;
-	int64_t when_ns = cprof_unix_ns() + CLOSE_BOUND_NS;
+	int64_t when_ns = cprof_now_ns() + CLOSE_BOUND_NS;
 	bool stuck;
 
-	deadline.tv_sec = (time_t)(when_ns / CPROF_NS_PER_S);
-	deadline.tv_nsec = (long)(when_ns % CPROF_NS_PER_S);
-	Py_BEGIN_ALLOW_THREADS cprof_log_close();
+	Py_BEGIN_ALLOW_THREADS
+	cprof_log_close();
 	pthread_mutex_lock(&thread.lock);
-	while (thread.running && !pthread_cond_timedwait(&thread.changed,
-					 &thread.lock, &deadline))
+	while (thread.running &&
+		cprof_cond_wait_until(&thread.changed, &thread.lock, when_ns))
 		;
 	stuck = thread.running;
 	pthread_mutex_unlock(&thread.lock);
 	Py_END_ALLOW_THREADS
-		/* Within a handler, whose lock it holds: who speaks now waits
-		   for it. */
-		if (!stuck) speak_all();
+	/* It is within a handler: whoever speaks now waits for its lock. */
+	if (!stuck)
+		speak_all();
 }
 
 PyObject *cprof__speak_through(PyObject *self, PyObject *arg)

@@ -201,12 +201,16 @@ PyObject *cprof__collect(PyObject *self, PyObject *args, PyObject *kwargs)
 	}
 	opts.period_ns = period_ns;
 	cprof_buffer_init(&out, CPROF_MAX_UPLOAD_BYTES);
-	Py_BEGIN_ALLOW_THREADS r = cprof_sampler_collect(&opts,
+	Py_BEGIN_ALLOW_THREADS
+	r = cprof_sampler_collect(&opts,
 		kind[0] == 'C' ? CPROF_SAMPLER_CPU : CPROF_SAMPLER_WALL,
 		duration_ns, NULL, &out, &err);
-	Py_END_ALLOW_THREADS if (r < 0) cprof__raise(&err);
-	else bytes = PyBytes_FromStringAndSize(
-		(const char *)out.data, (Py_ssize_t)out.len);
+	Py_END_ALLOW_THREADS
+	if (r < 0)
+		cprof__raise(&err);
+	else
+		bytes = PyBytes_FromStringAndSize(
+			(const char *)out.data, (Py_ssize_t)out.len);
 	cprof_buffer_finish(&out);
 	return bytes;
 }

@@ -84,11 +84,12 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kw)
 		return NULL;
 
 	/* Both strings belong to `args`, which our caller keeps alive. */
-	Py_BEGIN_ALLOW_THREADS cprof_signals_block(&before);
+	Py_BEGIN_ALLOW_THREADS
+	cprof_signals_block(&before);
 	r = open_service(address, path, &service, &err);
 	cprof_signals_unblock(&before);
-	Py_END_ALLOW_THREADS if (r < 0)
-	{
+	Py_END_ALLOW_THREADS
+	if (r < 0) {
 		Py_DECREF((PyObject *)s);
 		return cprof__raise(&err);
 	}
@@ -108,7 +109,8 @@ static void release(struct server *s)
 	if (!service || s->owner != getpid())
 		return;
 
-	Py_BEGIN_ALLOW_THREADS cprof_signals_block(&before);
+	Py_BEGIN_ALLOW_THREADS
+	cprof_signals_block(&before);
 	cprof_service_destroy(service);
 	cprof_signals_unblock(&before);
 	Py_END_ALLOW_THREADS
@@ -253,10 +255,12 @@ static PyObject *server_next(PyObject *self, PyObject *args)
 		return NULL;
 
 	/* `busy` keeps the service from being closed meanwhile. */
-	Py_BEGIN_ALLOW_THREADS cprof_signals_block(&before);
+	Py_BEGIN_ALLOW_THREADS
+	cprof_signals_block(&before);
 	r = cprof_service_next(s->service, timeout_ns, &event, &err);
 	cprof_signals_unblock(&before);
-	Py_END_ALLOW_THREADS leave(s);
+	Py_END_ALLOW_THREADS
+	leave(s);
 	if (r < 0)
 		return cprof__raise(&err);
 

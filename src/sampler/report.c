@@ -215,6 +215,9 @@ static int add_tallies(struct report *rep, struct cprof_error *err)
 							: &w->seen[t->thread];
 		int64_t value_ns;
 
+		/* The one that speaks has a Python state while it does. */
+		if (seen && seen->tid && cprof_thread_is_ours(seen->tid))
+			continue;
 		if (rep->kind == CPROF_SAMPLER_WALL) {
 			if (t->ticks)
 				r = add_stack(rep, t->stack, seen, t->ticks,
