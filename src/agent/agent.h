@@ -24,9 +24,10 @@ struct cprof_agent_options {
 };
 
 /*
- * Start the thread and return; nothing has been connected yet. CPROF_EINVAL
- * when an agent runs already, CPROF_EUNSUPPORTED in a forked child: this
- * build's gRPC core does not survive a fork.
+ * Start the thread and return; nothing has been connected yet. What cannot work
+ * is told in one ERROR, and the agent counts as running until it is stopped.
+ * CPROF_EINVAL when an agent runs already, CPROF_EUNSUPPORTED in a forked
+ * child: this build's gRPC core does not survive a fork.
  */
 int cprof_agent_start(
 	const struct cprof_agent_options *opts, struct cprof_error *err);

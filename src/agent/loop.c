@@ -15,6 +15,7 @@ struct loop {
 	struct cprof_backoff backoff;
 	unsigned int failures; /* of CreateProfile, in a row, ABORTED apart */
 	unsigned int warned;   /* a bit for each code told in this outage */
+	bool complained;       /* of an assignment, since one went well */
 };
 
 static bool enabled(const struct loop *l, enum cprof_profile_type type)
@@ -100,6 +101,15 @@ static int collect_and_upload(struct loop *l, const struct cprof_assignment *a,
 	return r;
 }
 
+/* Told once until an assignment goes well again. */
+static enum cprof_level complaint_level(struct loop *l)
+{
+	enum cprof_level level = l->complained ? CPROF_DEBUG : CPROF_WARNING;
+
+	l->complained = true;
+	return level;
+}
+
 /* One assignment; false when it is time to stop. */
 static bool run_assignment(struct loop *l, const struct cprof_assignment *a)
 {
@@ -108,7 +118,8 @@ static bool run_assignment(struct loop *l, const struct cprof_assignment *a)
 	int r;
 
 	if (!enabled(l, a->type)) {
-		cprof_log(CPROF_WARNING, "Unexpected profile type: %s", name);
+		cprof_log(complaint_level(l), "Unexpected profile type: %s",
+			name);
 		return l->ops->wait(l->ctx, CPROF_MIN_RETRY_NS);
 	}
 	cprof_log(CPROF_DEBUG, "Successfully created a %s profile", name);
@@ -116,12 +127,13 @@ static bool run_assignment(struct loop *l, const struct cprof_assignment *a)
 	if (r == CPROF_ECANCELED)
 		return false;
 	if (r < 0) {
-		cprof_log(CPROF_WARNING,
+		cprof_log(complaint_level(l),
 			"Failed to collect and upload profile whose profile "
 			"type is %s: %s",
 			name, err.message);
 		return l->ops->wait(l->ctx, CPROF_MIN_RETRY_NS);
 	}
+	l->complained = false;
 	return true;
 }
 

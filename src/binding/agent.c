@@ -59,6 +59,11 @@ PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs)
 		read_labels(labels, d->label, &d->label_nr) < 0 ||
 		cprof__interpreter(&opts.sampler) < 0)
 		return NULL;
+	if (period_ns < CPROF_MIN_PERIOD_NS ||
+		period_ns > CPROF_MAX_PERIOD_NS) {
+		PyErr_SetString(PyExc_ValueError, "period_ns is out of range");
+		return NULL;
+	}
 	if (cpu)
 		opts.type[opts.type_nr++] = CPROF_PROFILE_CPU;
 	if (wall)

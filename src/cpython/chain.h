@@ -67,6 +67,7 @@ struct cprof_raw_frame {
  * and nothing more: a wrong one costs a second try. Zeroed for a new thread.
  */
 #define CPROF_HINT_CFRAMES 8
+#define CPROF_HINT_CUTS	   4
 #define CPROF_HINT_CHUNKS  16
 #define CPROF_HINT_FRAMES  48
 #define CPROF_HINT_PLACES  64
@@ -74,6 +75,9 @@ struct cprof_raw_frame {
 struct cprof_chain_hint {
 	/* C-stack frames met lately, the newest first. */
 	uintptr_t cframe[CPROF_HINT_CFRAMES];
+	/* Where leaf frames were met lately, the newest first. */
+	uintptr_t cut[CPROF_HINT_CUTS];
+	uint16_t cut_nr;
 	uint16_t cframe_nr, chunk_nr, outside_nr, place_nr, leaf_nr;
 	struct {
 		uintptr_t address;

@@ -31,6 +31,9 @@ void cprof__gather_init(struct cprof_gather *g,
 	for (int i = 0; i < g->chunk_nr; i++)
 		g->chunk[i] =
 			region(hint->chunk[i].address, hint->chunk[i].len);
+	g->cut_nr = hint->cut_nr;
+	for (int i = 0; i < g->cut_nr; i++)
+		g->cut[i] = hint->cut[i];
 	g->outside_nr = hint->outside_nr;
 	for (int i = 0; i < g->outside_nr; i++)
 		g->outside[i] = region(hint->outside[i], g->lay->frame.size);
@@ -39,6 +42,39 @@ void cprof__gather_init(struct cprof_gather *g,
 static void want(struct cprof_gather *g, struct cprof_region *r, int copy)
 {
 	r->copy[copy] = cprof_peek_add(g->peek, r->address, r->len);
+}
+
+/*
+ * A copy runs upwards, through callers before callees in both of its halves. So
+ * the end of the data stack is cut in pieces where leaf frames begin: then a
+ * leaf and its caller, too, are copied in the one order and back in the other.
+ * Without this, a loop that calls two small functions is met with the one's
+ * line and the other's frame. A frame that lies across a cut is whole in the
+ * lower piece.
+ */
+static void cut_end(struct cprof_gather *g)
+{
+	uintptr_t from, to, upto;
+
+	g->end_nr = 0;
+	if (!g->chunk_nr)
+		return;
+	from = g->chunk[0].address;
+	to = upto = from + g->chunk[0].len;
+	for (;;) {
+		uintptr_t at = from;
+
+		for (int i = 0; i < g->cut_nr; i++)
+			if (g->cut[i] > at && g->cut[i] < upto)
+				at = g->cut[i];
+		g->end[g->end_nr++] = region(at, (uint32_t)(to - at));
+		if (at == from)
+			return;
+		upto = at;
+		to = at + g->lay->frame.size;
+		if (to > from + g->chunk[0].len)
+			to = from + g->chunk[0].len;
+	}
 }
 
 /*
@@ -54,16 +90,17 @@ void cprof__gather_want(struct cprof_gather *g)
 		want(g, &g->chunk[i], 0);
 	for (int i = g->outside_nr - 1; i >= 0; i--)
 		want(g, &g->outside[i], 0);
-	if (g->chunk_nr)
-		want(g, &g->chunk[0], 0);
+	cut_end(g);
+	for (int i = g->end_nr - 1; i >= 0; i--)
+		want(g, &g->end[i], 0);
 	if (g->cframe_nr)
 		want(g, &g->cframe[0], 0);
 	want(g, &g->state, 0);
 	want(g, &g->state, 1);
 	if (g->cframe_nr)
 		want(g, &g->cframe[0], 1);
-	if (g->chunk_nr)
-		want(g, &g->chunk[0], 1);
+	for (int i = 0; i < g->end_nr; i++)
+		want(g, &g->end[i], 1);
 	for (int i = 0; i < g->outside_nr; i++)
 		want(g, &g->outside[i], 1);
 	for (int i = 1; i < g->chunk_nr; i++)
@@ -105,19 +142,25 @@ static struct pair both(const struct cprof_gather *g,
 
 /*
  * The copies of the frame at `address`. `cursor` is where it is expected among
- * those outside; `chunk` becomes the index of its chunk, -1 for outside.
+ * those outside; `end` tells whether it lies at the end of the data stack.
  */
-static struct pair frame_at(const struct cprof_gather *g, uintptr_t address,
-	int *cursor, int *chunk)
+static struct pair frame_at(
+	const struct cprof_gather *g, uintptr_t address, int *cursor, bool *end)
 {
-	for (int i = 0; i < g->chunk_nr; i++) {
-		const struct cprof_region *r = &g->chunk[i];
+	*end = true;
+	for (int i = 0; i < g->end_nr; i++) {
+		const struct cprof_region *r = &g->end[i];
 
-		*chunk = i;
 		if (inside(r, address, g->lay->frame.size))
 			return both(g, r, address - r->address);
 	}
-	*chunk = -1;
+	*end = false;
+	for (int i = 1; i < g->chunk_nr; i++) {
+		const struct cprof_region *r = &g->chunk[i];
+
+		if (inside(r, address, g->lay->frame.size))
+			return both(g, r, address - r->address);
+	}
 	for (int n = 0; n < g->outside_nr; n++) {
 		int i = (*cursor + n) % g->outside_nr;
 
@@ -231,8 +274,8 @@ enum cprof_parse cprof__gather_parse(const struct cprof_gather *g,
 	while (at && ret->nr < CPROF_MAX_WALKED_FRAMES) {
 		struct cprof_raw_frame *f = &ret->frame[ret->nr];
 		uintptr_t previous;
-		int chunk;
-		struct pair p = frame_at(g, at, &cursor, &chunk);
+		bool end;
+		struct pair p = frame_at(g, at, &cursor, &end);
 
 		if (!p.there) {
 			*missing = (struct cprof_missing){ .frame = at };
@@ -241,7 +284,7 @@ enum cprof_parse cprof__gather_parse(const struct cprof_gather *g,
 		f->frame = at;
 		how = read_frame(g, &p, f, &previous);
 		/* Above the top there are only frames that ended. */
-		if (chunk == 0 && at >= top)
+		if (end && at >= top)
 			how = CHANGED;
 		if (how == CHANGED || (how == MOVED_ON && ret->nr)) {
 			ret->settled = ret->nr + (how == CHANGED);
@@ -373,6 +416,21 @@ static void add_cframe(struct cprof_gather *g, uintptr_t cframe)
 	g->cframe[0] = region(cframe, g->lay->cframe.size);
 }
 
+static void add_cut(struct cprof_gather *g, uintptr_t frame)
+{
+	int i = 0;
+
+	while (i < g->cut_nr && g->cut[i] != frame)
+		i++;
+	if (i == g->cut_nr && g->cut_nr < CPROF_HINT_CUTS)
+		g->cut_nr++;
+	if (i == CPROF_HINT_CUTS)
+		i--;
+	for (; i > 0; i--)
+		g->cut[i] = g->cut[i - 1];
+	g->cut[0] = frame;
+}
+
 void cprof__gather_discover(
 	struct cprof_gather *g, const struct cprof_missing *missing)
 {
@@ -429,5 +487,10 @@ void cprof__gather_save(struct cprof_gather *g,
 	for (int i = 0; i < chain->nr && i < CPROF_HINT_LEAVES; i++)
 		if (chain->whole)
 			hint->leaf[hint->leaf_nr++] = chain->frame[i];
+	if (chain->nr)
+		add_cut(g, chain->frame[0].frame);
+	hint->cut_nr = 0;
+	for (int i = 0; i < g->cut_nr; i++)
+		hint->cut[hint->cut_nr++] = g->cut[i];
 	save_outside(g, chain, hint);
 }

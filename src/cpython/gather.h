@@ -28,6 +28,11 @@ struct cprof_gather {
 	int cframe_nr;
 	struct cprof_region chunk[CPROF_MAX_STACK_CHUNKS]; /* newest first */
 	int chunk_nr;
+	/* chunk[0] in pieces, the newest first, cut where leaf frames begin. */
+	struct cprof_region end[CPROF_HINT_CUTS + 1];
+	int end_nr;
+	uintptr_t cut[CPROF_HINT_CUTS];
+	int cut_nr;
 	struct cprof_region outside[CPROF_MAX_WALKED_FRAMES]; /* leaf first */
 	int outside_nr;
 };

@@ -153,7 +153,7 @@ static void close_accounts(struct cprof_window *w)
 		if (cpu_ns < 0)
 			cpu_ns = t->cpu_last_ns;
 		if (t->cpu_first_ns >= 0)
-			seen->cpu_ns = cpu_ns - t->cpu_first_ns;
+			cprof__seen_set_cpu(seen, cpu_ns - t->cpu_first_ns);
 	}
 }
 

@@ -31,7 +31,8 @@ static bool same_ref(
 static void end_thread(struct cprof_window *w, struct cprof_live *t)
 {
 	if (t->cpu_first_ns >= 0)
-		w->seen[t->seen].cpu_ns = t->cpu_last_ns - t->cpu_first_ns;
+		cprof__seen_set_cpu(
+			&w->seen[t->seen], t->cpu_last_ns - t->cpu_first_ns);
 	t->in_use = false;
 }
 
@@ -113,14 +114,15 @@ static void refresh_list(struct cprof_window *w)
 #define MAX_DUE 1200
 
 /*
- * Threads that have not moved for long are visited in rotation, by a number
- * that stays while others come and go.
+ * Of many threads, those that have not moved for long are visited in rotation,
+ * by a number that stays while others come and go.
  */
 static bool is_due(const struct cprof_window *w, int i)
 {
 	const struct cprof_live *t = &w->live[w->live_of[i]];
 
-	return t->still_ticks < CPROF_COLD_TICKS || w->closing ||
+	return w->threads->nr <= CPROF_HOT_THREADS ||
+	       t->still_ticks < CPROF_COLD_TICKS || w->closing ||
 	       (w->tick + w->live_of[i]) % CPROF_COLD_TICKS == 0;
 }
 

@@ -27,6 +27,13 @@ struct cprof_seen {
 	char name[16];
 };
 
+/* Its id may have been another thread's meanwhile: time never runs backwards.
+ */
+static inline void cprof__seen_set_cpu(struct cprof_seen *seen, int64_t cpu_ns)
+{
+	seen->cpu_ns = cpu_ns > 0 ? cpu_ns : 0;
+}
+
 /* A thread that lives, as the next tick needs it. */
 struct cprof_live {
 	struct cprof_thread_ref ref;

@@ -270,6 +270,13 @@ void test_sampler__threads_that_never_move_get_it_too(void)
 	retry(share_wall_time_of_cold_threads);
 }
 
+/* Some microseconds: a look takes one, and what is shorter may hide from it. */
+static void hold(void)
+{
+	for (volatile int i = 0; i < 5000; i++)
+		;
+}
+
 /* Python code that is never long at one place. */
 static void move(struct helper *h)
 {
@@ -278,7 +285,9 @@ static void move(struct helper *h)
 	for (int i = 0; h->go_on; i++) {
 		fake_instr(h->fake->py, frame, h->code, i % 16);
 		fake_push(h->fake, h->code, i % 7);
+		hold();
 		fake_pop(h->fake);
+		hold();
 	}
 }
 
@@ -297,7 +306,9 @@ static bool share_wall_time_of_a_thread_that_moves(void)
 	helper_stop(&mover);
 	good = is_near("mover", charged_to(&w, TID(1)), w.profile->duration_ns,
 		w.profile->duration_ns / 10);
-	CHECK(w.profile->sample_nr > 2);
+	/* Both of the places that it is at are seen. */
+	good &= charged(&w, "mover", NULL) > 0;
+	good &= charged(&w, "mover", "mover") > 0;
 	close_world(&w);
 	return good;
 }
