@@ -165,26 +165,44 @@ static bool leaf_still(const struct cprof_window *w, const struct cprof_live *t)
 	return true;
 }
 
+static bool is_taken(const struct cprof_window *w, int32_t tid)
+{
+	for (int i = 0; i < w->live_nr; i++)
+		if (w->live[i].in_use && w->seen[w->live[i].seen].tid == tid)
+			return true;
+	return false;
+}
+
+/*
+ * A new state has the kernel's id of the thread that made it, until the new one
+ * writes its own. It has done so once it runs Python; or if nobody else is
+ * known by that id when it is met again.
+ */
+static void learn_tid(
+	struct cprof_window *w, const struct cprof_live *t, const void *state)
+{
+	const struct cprof_layout *lay = w->opts->layout;
+	struct cprof_seen *seen = &w->seen[t->seen];
+	int32_t tid =
+		(int32_t)cprof_load_u64(state, lay->thread.native_thread_id);
+	bool runs = cprof_load_ptr(state, lay->thread.cframe) !=
+		    t->ref.state + lay->thread.root_cframe;
+
+	if (tid > 0 && (runs || (!seen->tid && t->tally && !is_taken(w, tid))))
+		seen->tid = tid;
+}
+
 static enum look look(struct cprof_window *w, const struct cprof_live *t)
 {
 	const struct cprof_layout *lay = w->opts->layout;
 	const void *link = cprof_peek_at(w->peek, t->link);
 	const void *state = cprof_peek_at(w->peek, t->state);
-	uintptr_t cframe;
-	int32_t tid;
 
 	if (!link || cprof_load_ptr(link, 0) != t->ref.state || !state ||
 		cprof_load_u64(state, lay->thread.id) != t->ref.id)
 		return LOOK_STALE;
-	/*
-	 * A new state has the id of the thread that made it, until the new one
-	 * writes its own; it has done so once it runs Python.
-	 */
-	cframe = cprof_load_ptr(state, lay->thread.cframe);
-	tid = (int32_t)cprof_load_u64(state, lay->thread.native_thread_id);
-	if (tid > 0 && cframe != t->ref.state + lay->thread.root_cframe)
-		w->seen[t->seen].tid = tid;
-	if (cframe != t->hint.cframe[0])
+	learn_tid(w, t, state);
+	if (cprof_load_ptr(state, lay->thread.cframe) != t->hint.cframe[0])
 		return LOOK_MOVED;
 	return leaf_still(w, t) ? LOOK_STILL : LOOK_MOVED;
 }

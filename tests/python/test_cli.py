@@ -276,7 +276,7 @@ def spin(seconds):
 try:
     os.wait()
 except ChildProcessError:
-    print("no child that is not mine")
+    print("no child that is not mine", flush=True)
 if os.fork() == 0:
     sys.exit(0)
 os.wait()
