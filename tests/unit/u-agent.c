@@ -19,18 +19,6 @@
 #define NAME	"projects/prj/profiles/1"
 #define FAILED	"Failed to create profile (will retry after "
 
-/* See u-transport.c. */
-__attribute__((visibility("default"))) const char *__lsan_default_options(void)
-{
-	return "use_tls=0";
-}
-
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(
-	void)
-{
-	return "leak:ares_strdup\nleak:CRYPTO_";
-}
-
 /* A forked child leaves to its parent's threads what they held. */
 static int leaks_are_meant;
 

@@ -9,19 +9,6 @@
 #define NAME	"projects/prj/profiles/1"
 #define TRAILER "google.rpc.retryinfo-bin"
 
-/* See u-transport.c. */
-__attribute__((visibility("default"))) const char *__lsan_default_options(void)
-{
-	return "use_tls=0";
-}
-
-/* With that option, what the dynamic linker keeps is not found. */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(
-	void)
-{
-	return "leak:ld-linux";
-}
-
 static const struct cprof_deployment deployment = { .project = "prj",
 	.target = "shop",
 	.label = { { "language", "python" }, { "zone", "z1" } },

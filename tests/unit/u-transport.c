@@ -19,26 +19,6 @@
 #define FOREVER_NS (3600 * CPROF_NS_PER_S)
 #define MIB	   (1 << 20)
 
-/*
- * The leak check of gcc 12 reads the thread-local memory of core's threads,
- * which come and go by themselves, and crashes on what has just gone.
- */
-__attribute__((visibility("default"))) const char *__lsan_default_options(void)
-{
-	return "use_tls=0";
-}
-
-/*
- * c-ares 1.18 loses the name, each time that it is "localhost". OpenSSL keeps
- * the errors of a thread where the leak check, by the option above, does not
- * look; nor does it find what the dynamic linker keeps.
- */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(
-	void)
-{
-	return "leak:ares_strdup\nleak:CRYPTO_\nleak:ld-linux";
-}
-
 static const struct cprof_transport *transport(void)
 {
 	static const struct cprof_transport *t;
