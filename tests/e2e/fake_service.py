@@ -23,8 +23,8 @@ PROTOS = os.path.join(
 )
 SERVICE = "google.devtools.cloudprofiler.v2.ProfilerService"
 
-# As long as a test may wait for anything; what comes, comes much sooner. It is more than
-# the first backoff, should a first connection fail on a machine that is busy.
+# As long as a test may wait for anything; what comes, comes much sooner. It is more
+# than the first backoff, should a first connection fail on a machine that is busy.
 PATIENCE_S = 75
 
 # More than a test has calls in the air: each holds a thread.
