@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "base/thread.h"
 #include "transport/transport.h"
 
@@ -174,11 +175,7 @@ static uint64_t next_random(void *ctx)
 {
 	struct agent *a = ctx;
 
-	/* Marsaglia's xorshift64, so that the program's generators rest. */
-	a->random ^= a->random << 13;
-	a->random ^= a->random >> 7;
-	a->random ^= a->random << 17;
-	return a->random;
+	return cprof_random_next(&a->random);
 }
 
 static const struct cprof_loop_ops ops = {

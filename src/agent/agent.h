@@ -15,9 +15,8 @@
 
 /* Strings are copied; the credentials' copy is wiped once core has them. */
 struct cprof_agent_options {
-	const char *transport_path; /* of _transport.so */
-	struct cprof_profiler_options
-		profiler; /* its `transport` is set here */
+	const char *transport_path;		/* of _transport.so */
+	struct cprof_profiler_options profiler; /* less its `transport` */
 	struct cprof_sampler_options sampler;
 	enum cprof_profile_type type[2];
 	size_t type_nr;

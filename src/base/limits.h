@@ -60,10 +60,8 @@
 #define CPROF_WALK_TRIES	   6
 
 /* a window */
-#define CPROF_MAX_SEEN_THREADS 65536 /* living and ended */
-#define CPROF_MAX_STACKS                                                       \
-	65536 /* 10 s at 100 Hz of 64 threads, all different                   \
-	       */
+#define CPROF_MAX_SEEN_THREADS	65536 /* living and ended */
+#define CPROF_MAX_STACKS	65536 /* 64 threads, 10 s, all different */
 #define CPROF_MAX_CODES		65536
 #define CPROF_STACK_ARENA_BYTES (64 << 20)
 #define CPROF_CODE_ARENA_BYTES	(64 << 20)
@@ -72,10 +70,8 @@
 #define CPROF_MAX_TICK_NS	(2 * CPROF_NS_PER_S) /* weight after a stop */
 
 /* a profile */
-#define CPROF_MAX_PROFILE_BYTES                                                \
-	(256 << 20)			  /* unpacked: a builder, a reader     \
-					   */
-#define CPROF_MAX_UPLOAD_BYTES (32 << 20) /* gzipped */
-#define CPROF_MAX_COMMENTS     16
+#define CPROF_MAX_PROFILE_BYTES (256 << 20) /* unpacked */
+#define CPROF_MAX_UPLOAD_BYTES	(32 << 20)  /* gzipped */
+#define CPROF_MAX_COMMENTS	16
 
 #endif

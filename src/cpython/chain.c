@@ -87,13 +87,13 @@ static void want_hinted(
 }
 
 /* Write down what `nr` checks of the list that ran came to. */
-static void judge(struct cprof_walker *w, int nr, int copy)
+static void judge(struct cprof_walker *w, int nr)
 {
 	for (int i = 0; i < nr; i++) {
 		struct verdict *v = &w->verdict[w->place[i]];
 
 		v->same = cprof_codes_same(
-			w->codes, w->peek, w->place[i], w->handle[copy][i]);
+			w->codes, w->peek, w->place[i], w->handle[0][i]);
 		v->walk = w->stats.walks;
 	}
 }
@@ -148,7 +148,7 @@ static enum cprof_walk settle(
 				keep_longer(w);
 			if (!w->chain.whole)
 				break;
-			judge(w, hint->place_nr, 0);
+			judge(w, hint->place_nr);
 			return CPROF_WALK_SETTLED;
 		}
 	}
@@ -183,7 +183,7 @@ static void check_others(struct cprof_walker *w)
 	if (!nr)
 		return;
 	cprof_peek_run(w->peek);
-	judge(w, nr, 0);
+	judge(w, nr);
 }
 
 /* Is the content seen now proof of what frame `i` runs? */
@@ -290,8 +290,7 @@ static uint32_t code_of(
 	return cprof_codes_at(w->codes, place);
 }
 
-/* Frames at the leaf that may be stale; all with all would take milliseconds.
- */
+/* Leaf frames that may be stale: all with all would take milliseconds. */
 #define STALE_MAX 16
 
 /*
@@ -330,8 +329,7 @@ static void put(struct cprof_stack *s, uint32_t code, int32_t instr)
 	s->frame[s->nr++] = (struct cprof_frame){ code, instr };
 }
 
-/* Frame `i` of the chain as a frame of the stack; false for one to leave out.
- */
+/* Frame `i` as one of the stack; false for one to leave out. */
 static bool name_frame(struct cprof_walker *w, int i, int standing,
 	uint32_t tick, struct cprof_frame *ret)
 {

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/random.h"
 #include "sampler/window.h"
 
 /* How long a sleep may be before the stop flag is looked at again. */
@@ -26,15 +27,6 @@ static bool sleep_until(int64_t when_ns, const atomic_bool *stop)
 	return !stopped(stop);
 }
 
-/* Marsaglia's xorshift64: a phase needs no better, and nothing global. */
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 /*
  * One tick in each period, at a random phase, so that a program with a rhythm
  * of its own is not always met at the same place. A period that is over before
@@ -49,8 +41,8 @@ static bool run_ticks(
 
 	for (int64_t i = 0; i < ticks; i++) {
 		int64_t begin_ns = w->start_ns + i * period_ns;
-		int64_t phase_ns =
-			(int64_t)(next_random(&random) % (uint64_t)period_ns);
+		int64_t phase_ns = (int64_t)(cprof_random_next(&random) %
+					     (uint64_t)period_ns);
 
 		if (cprof_now_ns() >= begin_ns + period_ns) {
 			w->missed_ticks++;
