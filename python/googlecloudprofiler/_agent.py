@@ -1,6 +1,7 @@
 """start() and stop(): from arguments to a running native agent."""
 
 import atexit
+import importlib.machinery
 import logging
 import os
 import platform
@@ -149,11 +150,11 @@ def _load_native():
             "the profiler does not know the Python implementation '%s'; it serves "
             "CPython" % sys.implementation.name
         )
-    # A module made for the ordinary object layout crashes in a free-threaded
-    # Python as it is imported.
-    if "t" in getattr(sys, "abiflags", ""):
+    if _has_other_objects() and not _is_made_for_this():
         raise NotImplementedError(
-            "the profiler does not serve free-threaded builds of Python yet"
+            "the profiler has no native module for this build of Python %d.%d (%s); "
+            "use an ordinary build"
+            % (*sys.version_info[:2], importlib.machinery.EXTENSION_SUFFIXES[0])
         )
     try:
         from googlecloudprofiler import _native
@@ -162,6 +163,19 @@ def _load_native():
             "the profiler's native module cannot be loaded here: %s" % e
         ) from e
     return _native
+
+
+def _has_other_objects():
+    """Whether objects here have another head: a module made for the ordinary one
+    crashes as it is imported."""
+    flags = getattr(sys, "abiflags", "")
+    return "t" in flags or ("d" in flags and sys.version_info < (3, 8))
+
+
+def _is_made_for_this():
+    """Whether there is a native module for this very build of Python."""
+    name = "_native" + importlib.machinery.EXTENSION_SUFFIXES[0]
+    return os.path.exists(os.path.join(os.path.dirname(__file__), name))
 
 
 def _resolve(

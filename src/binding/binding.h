@@ -4,6 +4,19 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+/*
+ * Counting references inline, as headers before 3.12 do, wears down the counts
+ * of immortal objects in later Pythons. The functions know better.
+ */
+#undef Py_INCREF
+#undef Py_DECREF
+#undef Py_XINCREF
+#undef Py_XDECREF
+#define Py_INCREF(o)  Py_IncRef((PyObject *)(o))
+#define Py_DECREF(o)  Py_DecRef((PyObject *)(o))
+#define Py_XINCREF(o) Py_IncRef((PyObject *)(o))
+#define Py_XDECREF(o) Py_DecRef((PyObject *)(o))
+
 #include "base/error.h"
 #include "sampler/sampler.h"
 

@@ -4,6 +4,9 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "cpython/peek.h"
+#include "cpython/tid.h"
+
 /* "t" is for free-threaded: "3.13t", sys.abiflags has it. */
 static bool is_free_threaded(void)
 {
@@ -43,7 +46,8 @@ static int read_sys(uint32_t *hexversion, char *implementation)
 	return r;
 }
 
-int cprof__interpreter(struct cprof_sampler_options *ret)
+/* 0, or -1 with an exception set. */
+static int find_layout(const struct cprof_layout **ret)
 {
 	struct cprof_python python = {
 		.debug = PySys_GetObject("gettotalrefcount") != NULL,
@@ -55,17 +59,80 @@ int cprof__interpreter(struct cprof_sampler_options *ret)
 	if (read_sys(&python.hexversion, implementation) < 0)
 		return -1;
 	python.implementation = implementation;
-	if (cprof_layout_find(&python, &ret->layout, &err) < 0) {
-		cprof__raise(&err);
-		return -1;
+	if (cprof_layout_find(&python, ret, &err) == 0)
+		return 0;
+	cprof__raise(&err);
+	return -1;
+}
+
+static int check_layout(struct cprof_peek *peek, const struct cprof_layout *lay,
+	uintptr_t runtime, struct cprof_error *err)
+{
+	char table[CPROF_DEBUG_OFFSETS_BYTES] = { 0 };
+
+	cprof_peek_one(peek, runtime, sizeof(table), table);
+	return cprof_layout_check(lay, table, err);
+}
+
+/*
+ * To 3.6 the runtime has no symbol, but functions that tell: what they read is
+ * static memory, without a check of who asks.
+ */
+static bool find_roots(const struct cprof_layout *lay, uintptr_t runtime,
+	struct cprof_roots *ret)
+{
+	void *first = dlsym(RTLD_DEFAULT, "PyInterpreterState_Head");
+
+	*ret = (struct cprof_roots){
+		.code_type = (uintptr_t)dlsym(RTLD_DEFAULT, "PyCode_Type"),
+	};
+	if (lay->runtime.interpreters_head) {
+		ret->interpreters = runtime + lay->runtime.interpreters_head;
+		if (lay->runtime.tstate_current)
+			ret->current = runtime + lay->runtime.tstate_current;
+		return runtime && ret->code_type;
 	}
-	ret->runtime = (uintptr_t)dlsym(RTLD_DEFAULT, "_PyRuntime");
-	ret->code_type = (uintptr_t)dlsym(RTLD_DEFAULT, "PyCode_Type");
-	if (!ret->runtime || !ret->code_type) {
-		PyErr_SetString(PyExc_NotImplementedError,
+	memcpy(&ret->first_interpreter, &first, sizeof(first));
+	ret->current = (uintptr_t)dlsym(RTLD_DEFAULT, "_PyThreadState_Current");
+	return first && ret->current && ret->code_type;
+}
+
+static int find_rest(struct cprof_sampler_options *ret, struct cprof_error *err)
+{
+	uintptr_t runtime = (uintptr_t)dlsym(RTLD_DEFAULT, "_PyRuntime");
+	struct cprof_peek *peek;
+	int r;
+
+	if (!find_roots(ret->layout, runtime, &ret->roots))
+		return cprof_fail(err, CPROF_EUNSUPPORTED,
 			"the profiler cannot find the symbols _PyRuntime and "
 			"PyCode_Type in this Python");
-		return -1;
+	r = cprof_peek_create(CPROF_PEEK_ANY, &peek, err);
+	if (r < 0)
+		return r;
+	r = check_layout(peek, ret->layout, runtime, err);
+	if (r == 0 && !ret->layout->thread.native_thread_id)
+		r = cprof_tid_offset(peek, &ret->roots.tid_offset, err);
+	cprof_peek_destroy(peek);
+	return r;
+}
+
+int cprof__interpreter(struct cprof_sampler_options *ret)
+{
+	/* Nothing of it changes while this library is loaded. */
+	static struct cprof_sampler_options found;
+	struct cprof_sampler_options now = { 0 };
+	struct cprof_error err;
+
+	if (!found.layout) {
+		if (find_layout(&now.layout) < 0)
+			return -1;
+		if (find_rest(&now, &err) < 0) {
+			cprof__raise(&err);
+			return -1;
+		}
+		found = now;
 	}
+	*ret = found;
 	return 0;
 }

@@ -30,6 +30,10 @@ static int exec_module(PyObject *module)
 
 static PyModuleDef_Slot slots[] = {
 	{ Py_mod_exec, (void *)exec_module },
+#ifdef Py_GIL_DISABLED
+	/* Else the import would turn the GIL on for the whole program. */
+	{ Py_mod_gil, Py_MOD_GIL_NOT_USED },
+#endif
 	{ 0, NULL },
 };
 

@@ -35,7 +35,8 @@ static int open_eyes(struct eyes *e, const struct cprof_sampler_options *opts,
 	r = cprof_peek_create(CPROF_PEEK_ANY, &e->peek, err);
 	if (r < 0)
 		return r;
-	r = cprof_codes_create(opts->layout, opts->code_type, &e->codes, err);
+	r = cprof_codes_create(
+		opts->layout, opts->roots.code_type, &e->codes, err);
 	if (r < 0)
 		return r;
 	r = cprof_walker_create(
@@ -55,7 +56,7 @@ static const struct cprof_thread_ref *find_self(
 	uintptr_t self = (uintptr_t)PyThreadState_Get();
 
 	if (cprof_threads_update(
-		    e->threads, e->peek, opts->layout, opts->runtime) < 0)
+		    e->threads, e->peek, opts->layout, &opts->roots) < 0)
 		return NULL;
 	for (int i = 0; i < e->threads->nr; i++)
 		if (e->threads->ref[i].state == self)

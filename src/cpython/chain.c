@@ -112,6 +112,7 @@ static void keep_longer(struct cprof_walker *w)
 	c->whole = now->whole;
 	c->too_deep = now->too_deep;
 	c->cframe = now->cframe;
+	c->top = now->top;
 	memcpy(c->frame, now->frame + now->settled,
 		(size_t)stood * sizeof(now->frame[0]));
 }
@@ -303,14 +304,15 @@ static void cut_stale(struct cprof_walker *w, int standing, uint32_t tick)
 	struct cprof_raw_chain *c = &w->chain;
 	int stale = 0;
 
+	if (!w->lay->cframe.size)
+		return;
 	for (int i = 1; i < c->nr; i++) {
 		const struct cprof_raw_frame *f = &c->frame[i];
 		uint32_t code = code_of(w, i, standing, tick);
 		uintptr_t room;
 		int last;
 
-		if (code == CPROF_CODE_GONE ||
-			f->owner == w->lay->frame.owned_by_generator)
+		if (code == CPROF_CODE_GONE || f->kind == CPROF_FRAME_GENERATOR)
 			continue;
 		room = cprof_codes_frame_bytes(w->codes, code);
 		last = i - stale > STALE_MAX ? stale + STALE_MAX : i;
@@ -341,7 +343,7 @@ static bool name_frame(struct cprof_walker *w, int i, int standing,
 		return true;
 	}
 	ret->instr = cprof_codes_instr(w->codes, ret->code, f->code, f->instr);
-	return f->owner == w->lay->frame.owned_by_generator ||
+	return f->kind == CPROF_FRAME_GENERATOR ||
 	       !cprof_codes_incomplete(w->codes, ret->code, ret->instr);
 }
 

@@ -1,10 +1,12 @@
 #ifndef CPROF_CPYTHON_CHAIN_H
 #define CPROF_CPYTHON_CHAIN_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/limits.h"
 #include "cpython/code.h"
+#include "cpython/frame.h"
 #include "cpython/layout.h"
 #include "cpython/peek.h"
 #include "cpython/threads.h"
@@ -56,20 +58,14 @@ struct cprof_stack {
 	struct cprof_frame frame[CPROF_MAX_KEPT_FRAMES];
 };
 
-/* A frame as it was copied, before it is known whose it is. */
-struct cprof_raw_frame {
-	uintptr_t frame, code, instr;
-	uint8_t owner;
-};
-
 /*
  * What the last walk of a thread taught about where its memory lies. A guess
- * and nothing more: a wrong one costs a second try. Zeroed for a new thread.
+ * and nothing more: a wrong one costs a second try.
  */
 #define CPROF_HINT_CFRAMES 8
 #define CPROF_HINT_CUTS	   4
 #define CPROF_HINT_CHUNKS  16
-#define CPROF_HINT_FRAMES  48
+#define CPROF_HINT_FRAMES  1024 /* as deep as Python goes by default */
 #define CPROF_HINT_PLACES  64
 #define CPROF_HINT_LEAVES  3
 struct cprof_chain_hint {
@@ -83,11 +79,19 @@ struct cprof_chain_hint {
 		uintptr_t address;
 		uint32_t len;
 	} chunk[CPROF_HINT_CHUNKS];
-	uintptr_t outside[CPROF_HINT_FRAMES]; /* frames outside of chunks */
-	uint32_t place[CPROF_HINT_PLACES];    /* where its codes lie */
+	uint32_t place[CPROF_HINT_PLACES]; /* where its codes lie */
 	/* The leaf frames: a thread that did not move still shows them. */
+	uintptr_t top; /* what the thread's state led to */
 	struct cprof_raw_frame leaf[CPROF_HINT_LEAVES];
+	/* Frames outside of chunks; the memory past `outside_nr` is unused. */
+	uintptr_t outside[CPROF_HINT_FRAMES];
 };
+
+/* For a new thread; cheaper than to zero all of it. */
+static inline void cprof_chain_hint_reset(struct cprof_chain_hint *hint)
+{
+	__builtin_memset(hint, 0, offsetof(struct cprof_chain_hint, outside));
+}
 
 enum cprof_walk {
 	CPROF_WALK_SETTLED,   /* the whole stack */

@@ -34,6 +34,7 @@ struct content {
 /* Where one lies: the pointers of the code object at `address`. */
 struct place {
 	uintptr_t address, name, file, lines;
+	uint32_t version; /* unique for each code object; 0 for none */
 	uint32_t code;
 	uint32_t first_tick;
 	bool changed;
@@ -179,6 +180,9 @@ static void set_place(
 	if (c->by_address[slot]) {
 		p = &c->place[c->by_address[slot] - 1];
 		p->changed = p->changed || p->code != found->code;
+		if (p->version != found->version)
+			p->first_tick = tick;
+		p->version = found->version;
 		p->name = found->name;
 		p->file = found->file;
 		p->lines = found->lines;
@@ -195,11 +199,6 @@ static void set_place(
 	c->by_address[slot] = c->place_nr;
 }
 
-static size_t slice_size(const struct cprof_layout *lay)
-{
-	return lay->code.code_adaptive;
-}
-
 /* Fill `p` and the numbers of `k` from a code object copied to `slice`. */
 static bool read_slice(const struct cprof_codes *c, const uint8_t *slice,
 	struct place *p, struct content *k)
@@ -211,8 +210,12 @@ static bool read_slice(const struct cprof_codes *c, const uint8_t *slice,
 	p->name = cprof_load_ptr(slice, lay->code.name);
 	p->file = cprof_load_ptr(slice, lay->code.filename);
 	p->lines = cprof_load_ptr(slice, lay->code.linetable);
-	k->code_size = cprof_load_u64(slice, lay->code.ob_size);
 	k->first_line = (int32_t)cprof_load_u32(slice, lay->code.firstlineno);
+	if (lay->code.version)
+		p->version = cprof_load_u32(slice, lay->code.version);
+	if (!lay->code.ob_size)
+		return true;
+	k->code_size = cprof_load_u64(slice, lay->code.ob_size);
 	k->first_traceable = cprof_load_u32(slice, lay->code.firsttraceable);
 	k->locals = cprof_load_u32(slice, lay->code.nlocalsplus);
 	k->stack = cprof_load_u32(slice, lay->code.stacksize);
@@ -338,7 +341,7 @@ void cprof_codes_learn(struct cprof_codes *c, struct cprof_peek *peek,
 	cprof_peek_begin(peek);
 	for (int i = 0; i < nr; i++)
 		c->learnt[i].slice =
-			cprof_peek_add(peek, address[i], slice_size(lay));
+			cprof_peek_add(peek, address[i], lay->code.size);
 	cprof_peek_run(peek);
 	for (int i = 0; i < nr; i++) {
 		const uint8_t *slice = cprof_peek_at(peek, c->learnt[i].slice);
@@ -403,8 +406,10 @@ int cprof_codes_want(
 {
 	const struct place *p = &c->place[place];
 	const struct content *k = &c->content[p->code];
-	int first = cprof_peek_add(peek, p->address, slice_size(c->lay));
+	int first = cprof_peek_add(peek, p->address, c->lay->code.size);
 
+	if (p->version)
+		return first;
 	/* Four elements in a row, or the first one missing. */
 	if (first < 0 || want_text(c->lay, peek, p->name, &k->name) < 0 ||
 		want_text(c->lay, peek, p->file, &k->file) < 0 ||
@@ -433,11 +438,16 @@ bool cprof_codes_same(const struct cprof_codes *c,
 	const struct content *k = &c->content[p->code];
 	const uint8_t *slice = cprof_peek_at(peek, handle);
 	const uint8_t *lines;
-	struct place now;
-	struct content number;
+	struct place now = { 0 };
+	struct content number = { 0 };
 
-	if (handle < 0 || !slice || !read_slice(c, slice, &now, &number))
+	if (handle < 0 || !slice || !read_slice(c, slice, &now, &number) ||
+		now.version != p->version)
 		return false;
+	/* The same object ever since, so its strings are the same, too. */
+	if (p->version)
+		return now.name == p->name && now.file == p->file &&
+		       now.lines == p->lines;
 	lines = cprof_peek_at(peek, handle + 3);
 	return now.name == p->name && now.file == p->file &&
 	       now.lines == p->lines && number.code_size == k->code_size &&
@@ -455,7 +465,7 @@ bool cprof_codes_steady(const struct cprof_codes *c, int place, uint32_t tick)
 {
 	const struct place *p = &c->place[place];
 
-	return !p->changed && p->first_tick < tick;
+	return (p->version || !p->changed) && p->first_tick < tick;
 }
 
 void cprof_codes_changed(struct cprof_codes *c, int place)
@@ -469,14 +479,18 @@ uint32_t cprof_codes_at(const struct cprof_codes *c, int place)
 }
 
 int32_t cprof_codes_instr(const struct cprof_codes *c, uint32_t code,
-	uintptr_t address, uintptr_t instr)
+	uintptr_t address, int64_t instr)
 {
 	uintptr_t first = address + c->lay->code.code_adaptive;
 	uint64_t index;
 
-	if (instr < first)
+	if (c->lay->position == CPROF_POSITION_BYTES)
+		return instr < 0 ? -1 : (int32_t)(instr / 2);
+	if (c->lay->position == CPROF_POSITION_UNITS)
+		return instr < 0 ? -1 : (int32_t)instr;
+	if ((uintptr_t)instr < first)
 		return -1;
-	index = (instr - first) / 2;
+	index = ((uintptr_t)instr - first) / 2;
 	return index < c->content[code].code_size && index < INT32_MAX
 		       ? (int32_t)index
 		       : -1;
@@ -493,7 +507,9 @@ size_t cprof_codes_frame_bytes(const struct cprof_codes *c, uint32_t code)
 bool cprof_codes_incomplete(
 	const struct cprof_codes *c, uint32_t code, int32_t index)
 {
-	return index < 0 || (uint32_t)index < c->content[code].first_traceable;
+	return c->lay->code.firsttraceable &&
+	       (index < 0 ||
+		       (uint32_t)index < c->content[code].first_traceable);
 }
 
 uint32_t cprof_codes_lost(const struct cprof_codes *c)

@@ -55,7 +55,9 @@ bool cprof_codes_same(const struct cprof_codes *c,
 /*
  * A place is steady if it showed one content only, and first in a tick before
  * `tick`. There, seeing that content once more after a frame was read is proof
- * enough; elsewhere the frame must be seen standing around it.
+ * enough; elsewhere the frame must be seen standing around it. From 3.12 on,
+ * code objects have numbers of their own, and the content is not looked at
+ * again: a place is steady when it had this number in an earlier tick.
  */
 bool cprof_codes_steady(const struct cprof_codes *c, int place, uint32_t tick);
 
@@ -66,11 +68,12 @@ void cprof_codes_changed(struct cprof_codes *c, int place);
 uint32_t cprof_codes_at(const struct cprof_codes *c, int place);
 
 /*
- * The index, in code units, of the instruction at `instr` in the code object at
- * `address`: -1 before the first one or where it cannot be.
+ * The index, in code units, of a frame's instruction (`instr`, as the layout's
+ * `position` says) in the code object at `address`: -1 before the first one or
+ * where it cannot be.
  */
 int32_t cprof_codes_instr(const struct cprof_codes *c, uint32_t code,
-	uintptr_t address, uintptr_t instr);
+	uintptr_t address, int64_t instr);
 
 /* The room that a frame of this code takes on the data stack. */
 size_t cprof_codes_frame_bytes(const struct cprof_codes *c, uint32_t code);

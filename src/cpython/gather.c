@@ -1,8 +1,13 @@
 /* Runs within a tick: no allocation, no lock. */
 #include "cpython/gather.h"
 
-/* Suspended generators that are looked at besides those of the last chain. */
-#define OTHERS_MAX 16
+/*
+ * Frames that are looked at besides those of the last chain: suspended
+ * generators, and where all frames are objects of their own, those that ended
+ * and will be used again.
+ */
+#define OTHERS_MAX	   16
+#define OTHERS_OBJECTS_MAX 96
 
 /* A thread may have gone deeper since we learnt how far its chunk reaches. */
 #define CHUNK_SLACK 512U
@@ -15,7 +20,9 @@
 
 static struct cprof_region region(uintptr_t address, uint32_t len)
 {
-	return (struct cprof_region){ address, len, { -1, -1 } };
+	return (struct cprof_region){
+		.address = address, .len = len, .copy = { -1, -1 }
+	};
 }
 
 void cprof__gather_init(struct cprof_gather *g,
@@ -34,6 +41,7 @@ void cprof__gather_init(struct cprof_gather *g,
 	g->cut_nr = hint->cut_nr;
 	for (int i = 0; i < g->cut_nr; i++)
 		g->cut[i] = hint->cut[i];
+	g->visited_nr = 0;
 	g->outside_nr = hint->outside_nr;
 	for (int i = 0; i < g->outside_nr; i++)
 		g->outside[i] = region(hint->outside[i], g->lay->frame.size);
@@ -140,21 +148,26 @@ static struct pair both(const struct cprof_gather *g,
 	return p;
 }
 
+/* How far from the middle a frame was copied. */
+#define AT_THE_END  0
+#define AT_THE_REST (CPROF_MAX_WALKED_FRAMES + 1)
+
 /*
  * The copies of the frame at `address`. `cursor` is where it is expected among
- * those outside; `end` tells whether it lies at the end of the data stack.
+ * those outside. Of two frames, the one with the greater `distance` was copied
+ * further from the middle.
  */
 static struct pair frame_at(
-	const struct cprof_gather *g, uintptr_t address, int *cursor, bool *end)
+	struct cprof_gather *g, uintptr_t address, int *cursor, int *distance)
 {
-	*end = true;
+	*distance = AT_THE_END;
 	for (int i = 0; i < g->end_nr; i++) {
 		const struct cprof_region *r = &g->end[i];
 
 		if (inside(r, address, g->lay->frame.size))
 			return both(g, r, address - r->address);
 	}
-	*end = false;
+	*distance = AT_THE_REST;
 	for (int i = 1; i < g->chunk_nr; i++) {
 		const struct cprof_region *r = &g->chunk[i];
 
@@ -167,6 +180,10 @@ static struct pair frame_at(
 		if (g->outside[i].address != address)
 			continue;
 		*cursor = i + 1;
+		*distance = i + 1;
+		if (!g->outside[i].visited)
+			g->visited[g->visited_nr++] = (uint16_t)i;
+		g->outside[i].visited = true;
 		return both(g, &g->outside[i], 0);
 	}
 	return (struct pair){ 0 };
@@ -175,6 +192,8 @@ static struct pair frame_at(
 /* What became of a frame between its two copies. */
 enum standing {
 	STOOD,
+	/* It stood if its caller did, over more than this frame's copies. */
+	STOOD_IF_CALLED,
 	MOVED_ON, /* in the same call, but its callee is another one */
 	CHANGED
 };
@@ -183,50 +202,49 @@ enum standing {
  * Read a frame. A generator's frame names its caller only while it runs. Then
  * what one copy says is enough, because the object was the same one before and
  * after; but the caller, too, must be known to have stood while that was read:
- * at the end of the data stack, which is copied further in, it is not.
+ * if it was copied further in, it is not.
  */
-static enum standing read_frame(const struct cprof_gather *g,
-	const struct pair *p, struct cprof_raw_frame *ret, uintptr_t *previous)
+static enum standing read_frame(const struct cprof_gather *g, uintptr_t at,
+	const struct pair *p, struct cprof_raw_frame *ret)
 {
-	const struct cprof_layout *lay = g->lay;
-	uintptr_t caller[2] = {
-		cprof_load_ptr(p->first, lay->frame.previous),
-		cprof_load_ptr(p->second, lay->frame.previous),
-	};
-	uintptr_t instr[2] = {
-		cprof_load_ptr(p->first, lay->frame.prev_instr),
-		cprof_load_ptr(p->second, lay->frame.prev_instr),
-	};
+	struct cprof_raw_frame after = cprof_frame_read(g->lay, at, p->second);
 	bool generator;
 
-	ret->code = cprof_load_ptr(p->first, lay->frame.f_code);
-	ret->owner = cprof_load_u8(p->first, lay->frame.owner);
-	ret->instr = instr[0];
-	*previous = caller[0];
-	if (ret->code != cprof_load_ptr(p->second, lay->frame.f_code) ||
-		ret->owner != cprof_load_u8(p->second, lay->frame.owner))
+	*ret = cprof_frame_read(g->lay, at, p->first);
+	if (ret->code != after.code || ret->kind != after.kind ||
+		ret->ended != after.ended)
 		return CHANGED;
-	generator = ret->owner == lay->frame.owned_by_generator;
-	if (generator && !(caller[0] && caller[1])) {
-		ret->instr = instr[caller[0] ? 0 : 1];
-		*previous = caller[0] ? caller[0] : caller[1];
-		return g->chunk_nr && inside(&g->chunk[0], *previous, 1)
-			       ? CHANGED
-			       : STOOD;
+	generator = ret->kind == CPROF_FRAME_GENERATOR;
+	if (generator && !(ret->previous && after.previous)) {
+		if (!ret->previous)
+			*ret = after;
+		return STOOD_IF_CALLED;
 	}
-	if (caller[0] != caller[1])
+	if (ret->previous != after.previous)
 		return CHANGED;
-	return instr[0] == instr[1] || generator ? STOOD : MOVED_ON;
+	return ret->instr == after.instr || generator ? STOOD : MOVED_ON;
 }
 
-/* The frame that ran in the middle, in both copies of its C-stack frame. */
-static enum cprof_parse find_leaf(const struct cprof_gather *g,
-	const char *state, uintptr_t *leaf, bool *whole,
+/*
+ * The frame that ran in the middle, as the state tells or, where a version has
+ * them, both copies of its C-stack frame.
+ */
+static enum cprof_parse find_top(const struct cprof_gather *g,
+	const struct pair *state, struct cprof_raw_chain *ret,
 	struct cprof_missing *missing)
 {
 	const struct cprof_layout *lay = g->lay;
-	uintptr_t at = cprof_load_ptr(state, lay->thread.cframe);
+	uintptr_t at, after;
 
+	if (!lay->cframe.size) {
+		ret->top =
+			cprof_load_ptr(state->first, lay->thread.current_frame);
+		after = cprof_load_ptr(
+			state->second, lay->thread.current_frame);
+		ret->whole = ret->top == after;
+		return CPROF_PARSE_OK;
+	}
+	at = cprof_load_ptr(state->first, lay->thread.cframe);
 	for (int i = 0; i < g->cframe_nr; i++) {
 		struct pair p;
 
@@ -235,8 +253,9 @@ static enum cprof_parse find_leaf(const struct cprof_gather *g,
 		p = both(g, &g->cframe[i], lay->cframe.current_frame);
 		if (!p.there)
 			break;
-		*leaf = cprof_load_ptr(p.first, 0);
-		*whole = *leaf == cprof_load_ptr(p.second, 0);
+		ret->cframe = at;
+		ret->top = cprof_load_ptr(p.first, 0);
+		ret->whole = ret->top == cprof_load_ptr(p.second, 0);
 		return CPROF_PARSE_OK;
 	}
 	*missing = (struct cprof_missing){ .cframe = at };
@@ -249,58 +268,72 @@ static bool is_this_thread(const struct cprof_gather *g, const char *state)
 	       cprof_load_ptr(state, g->lay->thread.interp) == g->thread.interp;
 }
 
-enum cprof_parse cprof__gather_parse(const struct cprof_gather *g,
+/* Frames below `nr` do not count: what they were called by is not known. */
+static void unsettle(struct cprof_raw_chain *chain, int nr)
+{
+	chain->settled = nr;
+	chain->whole = false;
+}
+
+/* The state's end of the data stack; above it are only frames that ended. */
+static uintptr_t data_end(const struct cprof_gather *g, const char *state)
+{
+	return g->lay->chunk.data
+		       ? cprof_load_ptr(state, g->lay->thread.datastack_top)
+		       : UINTPTR_MAX;
+}
+
+enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 	struct cprof_raw_chain *ret, struct cprof_missing *missing)
 {
-	const struct cprof_layout *lay = g->lay;
 	struct pair state = both(g, &g->state, 0);
+	enum cprof_frame_kind kind = CPROF_FRAME_PLAIN;
+	enum standing how = STOOD;
+	bool ended = false;
+	uintptr_t at, end;
+	int cursor = 0, distance = 0, walked = 0;
 	enum cprof_parse r;
-	uintptr_t at, top;
-	enum standing how;
-	int cursor = 0;
 
 	ret->nr = 0;
 	ret->settled = 0;
-	ret->whole = false;
 	ret->cframe = 0;
+	for (int i = 0; i < g->outside_nr; i++)
+		g->outside[i].visited = false;
+	g->visited_nr = 0;
 	if (!state.there || !is_this_thread(g, state.first) ||
 		!is_this_thread(g, state.second))
 		return CPROF_PARSE_ENDED;
-	r = find_leaf(g, state.first, &at, &ret->whole, missing);
+	r = find_top(g, &state, ret, missing);
 	if (r != CPROF_PARSE_OK)
 		return r;
-	ret->cframe = cprof_load_ptr(state.first, lay->thread.cframe);
-	top = cprof_load_ptr(state.first, lay->thread.datastack_top);
-	while (at && ret->nr < CPROF_MAX_WALKED_FRAMES) {
+	end = data_end(g, state.first);
+	for (at = ret->top; at && walked < CPROF_MAX_WALKED_FRAMES; walked++) {
 		struct cprof_raw_frame *f = &ret->frame[ret->nr];
-		uintptr_t previous;
-		bool end;
-		struct pair p = frame_at(g, at, &cursor, &end);
+		int before = distance;
+		struct pair p = frame_at(g, at, &cursor, &distance);
 
 		if (!p.there) {
 			*missing = (struct cprof_missing){ .frame = at };
 			return CPROF_PARSE_UNKNOWN;
 		}
-		f->frame = at;
-		how = read_frame(g, &p, f, &previous);
-		/* Above the top there are only frames that ended. */
-		if (end && at >= top)
+		if (how == STOOD_IF_CALLED && distance <= before)
+			unsettle(ret, ret->nr);
+		how = read_frame(g, at, &p, f);
+		ended = walked && f->ended;
+		if (ended || (distance == AT_THE_END && at >= end))
 			how = CHANGED;
-		if (how == CHANGED || (how == MOVED_ON && ret->nr)) {
-			ret->settled = ret->nr + (how == CHANGED);
-			ret->whole = false;
-		}
-		ret->nr++;
-		at = previous;
+		kind = f->kind;
+		at = f->previous;
+		if (how == CHANGED)
+			unsettle(ret, ret->nr + (kind != CPROF_FRAME_SHIM));
+		else if (how == MOVED_ON && walked)
+			unsettle(ret, ret->nr);
+		ret->nr += kind != CPROF_FRAME_SHIM;
 	}
 	ret->too_deep = at != 0;
-	/* A suspended generator's frame has no caller: the root is missing. */
-	if (ret->nr && !ret->too_deep &&
-		ret->frame[ret->nr - 1].owner ==
-			lay->frame.owned_by_generator) {
-		ret->settled = ret->nr;
-		ret->whole = false;
-	}
+	/* What is suspended or ended has no caller: the root is missing. */
+	if ((kind == CPROF_FRAME_GENERATOR || ended) && !ret->too_deep)
+		unsettle(ret, ret->nr);
 	return CPROF_PARSE_OK;
 }
 
@@ -347,7 +380,8 @@ static void list_chunks(struct cprof_gather *g)
 	uintptr_t at, top;
 
 	g->chunk_nr = 0;
-	if (lay->thread.size > sizeof(state) || lay->chunk.data > sizeof(head))
+	if (!lay->chunk.data || lay->thread.size > sizeof(state) ||
+		lay->chunk.data > sizeof(head))
 		return;
 	if (!cprof_peek_one(g->peek, g->thread.state, lay->thread.size, state))
 		return;
@@ -375,29 +409,62 @@ static bool in_chunk(const struct cprof_gather *g, uintptr_t address)
 	return false;
 }
 
-static bool known(const struct cprof_gather *g, uintptr_t address)
+/* Where `address` stands among the frames outside; `outside_nr` if nowhere. */
+static int index_outside(const struct cprof_gather *g, uintptr_t address)
 {
-	for (int i = 0; i < g->outside_nr; i++)
-		if (g->outside[i].address == address)
-			return true;
-	return in_chunk(g, address);
+	int i = 0;
+
+	while (i < g->outside_nr && g->outside[i].address != address)
+		i++;
+	return i;
 }
 
+static void reverse(struct cprof_region *r, int nr)
+{
+	for (int i = 0, n = nr - 1; i < n; i++, n--) {
+		struct cprof_region last = r[n];
+
+		r[n] = r[i];
+		r[i] = last;
+	}
+}
+
+/* Bring what begins at `middle` before what is there. */
+static void rotate(struct cprof_region *r, int middle, int nr)
+{
+	reverse(r, middle);
+	reverse(r + middle, nr - middle);
+	reverse(r, nr);
+}
+
+/*
+ * Add the frame that is missing and its callers, up to one that is known, and
+ * before it: so they stay in the order of calls.
+ */
 static void add_outside(struct cprof_gather *g, uintptr_t missing)
 {
+	uint32_t len = g->lay->frame.size;
+	int nr = g->outside_nr, at;
+	uintptr_t met = 0;
 	char frame[256];
 
-	if (g->lay->frame.size > sizeof(frame))
+	if (len > sizeof(frame))
 		return;
-	while (missing && !known(g, missing)) {
-		if (g->outside_nr == CPROF_MAX_WALKED_FRAMES ||
-			!cprof_peek_one(
-				g->peek, missing, g->lay->frame.size, frame))
-			return;
-		g->outside[g->outside_nr++] =
-			region(missing, g->lay->frame.size);
-		missing = cprof_load_ptr(frame, g->lay->frame.previous);
+	for (; missing && missing != met && !in_chunk(g, missing) &&
+		index_outside(g, missing) == g->outside_nr;
+		missing = cprof_frame_read(g->lay, missing, frame).previous) {
+		if (nr == CPROF_MAX_WALKED_FRAMES ||
+			!cprof_peek_one(g->peek, missing, len, frame))
+			break;
+		/* Frames that go in circles come by here again (Brent). */
+		if (!(nr & (nr - 1)))
+			met = missing;
+		g->outside[nr++] = region(missing, len);
 	}
+	at = index_outside(g, missing);
+	if (at < g->outside_nr)
+		rotate(g->outside + at, g->outside_nr - at, nr - at);
+	g->outside_nr = nr;
 }
 
 /* The newest goes to the front, the oldest away. */
@@ -431,9 +498,22 @@ static void add_cut(struct cprof_gather *g, uintptr_t frame)
 	g->cut[0] = frame;
 }
 
+/* What could not be copied is no frame any more. */
+static void forget_bad(struct cprof_gather *g)
+{
+	int nr = 0;
+
+	for (int i = 0; i < g->outside_nr; i++)
+		if (cprof_peek_at(g->peek, g->outside[i].copy[0]))
+			g->outside[nr++] = g->outside[i];
+	g->outside_nr = nr;
+	g->visited_nr = 0;
+}
+
 void cprof__gather_discover(
 	struct cprof_gather *g, const struct cprof_missing *missing)
 {
+	forget_bad(g);
 	if (missing->cframe)
 		add_cframe(g, missing->cframe);
 	/* Where a frame is unknown, the data stack may have grown. */
@@ -442,30 +522,23 @@ void cprof__gather_discover(
 	add_outside(g, missing->frame);
 }
 
-/* The frames of this chain first, then others that may run again. */
-static void save_outside(const struct cprof_gather *g,
-	const struct cprof_raw_chain *chain, struct cprof_chain_hint *hint)
+/* The frames of this chain, leaf first, then others that may run again. */
+static void save_outside(
+	const struct cprof_gather *g, struct cprof_chain_hint *hint)
 {
-	int kept;
+	int others = g->lay->chunk.data ? OTHERS_MAX : OTHERS_OBJECTS_MAX;
 
 	hint->outside_nr = 0;
-	for (int i = 0; i < chain->nr; i++)
-		if (hint->outside_nr < CPROF_HINT_FRAMES &&
-			!in_chunk(g, chain->frame[i].frame))
+	for (int i = 0; i < g->visited_nr; i++)
+		if (hint->outside_nr < CPROF_HINT_FRAMES)
 			hint->outside[hint->outside_nr++] =
-				chain->frame[i].frame;
-	kept = hint->outside_nr;
-	for (int i = 0; i < g->outside_nr; i++) {
-		int n = 0;
-
-		if (hint->outside_nr == CPROF_HINT_FRAMES ||
-			hint->outside_nr - kept == OTHERS_MAX)
-			break;
-		while (n < kept && hint->outside[n] != g->outside[i].address)
-			n++;
-		if (n == kept)
-			hint->outside[hint->outside_nr++] =
-				g->outside[i].address;
+				g->outside[g->visited[i]].address;
+	for (int i = 0; i < g->outside_nr && others; i++) {
+		if (g->outside[i].visited ||
+			hint->outside_nr == CPROF_HINT_FRAMES)
+			continue;
+		hint->outside[hint->outside_nr++] = g->outside[i].address;
+		others--;
 	}
 }
 
@@ -483,6 +556,7 @@ void cprof__gather_save(struct cprof_gather *g,
 	hint->cframe_nr = 0;
 	for (int i = 0; i < g->cframe_nr; i++)
 		hint->cframe[hint->cframe_nr++] = g->cframe[i].address;
+	hint->top = chain->whole ? chain->top : 0;
 	hint->leaf_nr = 0;
 	for (int i = 0; i < chain->nr && i < CPROF_HINT_LEAVES; i++)
 		if (chain->whole)
@@ -492,5 +566,5 @@ void cprof__gather_save(struct cprof_gather *g,
 	hint->cut_nr = 0;
 	for (int i = 0; i < g->cut_nr; i++)
 		hint->cut[hint->cut_nr++] = g->cut[i];
-	save_outside(g, chain, hint);
+	save_outside(g, hint);
 }

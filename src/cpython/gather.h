@@ -16,7 +16,8 @@
 struct cprof_region {
 	uintptr_t address;
 	uint32_t len;
-	int copy[2]; /* element of the first and the second copy */
+	int copy[2];  /* element of the first and the second copy */
+	bool visited; /* by the last parse */
 };
 
 struct cprof_gather {
@@ -35,6 +36,9 @@ struct cprof_gather {
 	int cut_nr;
 	struct cprof_region outside[CPROF_MAX_WALKED_FRAMES]; /* leaf first */
 	int outside_nr;
+	/* Of these, those that the last parse went through, leaf first. */
+	uint16_t visited[CPROF_MAX_WALKED_FRAMES];
+	int visited_nr;
 };
 
 /*
@@ -46,7 +50,8 @@ struct cprof_raw_chain {
 	int nr;
 	int settled;
 	bool whole;
-	uintptr_t cframe; /* that led to its leaf */
+	uintptr_t cframe; /* that led to `top`, if the version has them */
+	uintptr_t top;	  /* the frame that ran, though it be a shim */
 	bool too_deep;	  /* the root was not reached within the limit */
 	struct cprof_raw_frame frame[CPROF_MAX_WALKED_FRAMES];
 };
@@ -72,7 +77,7 @@ void cprof__gather_init(struct cprof_gather *g,
 void cprof__gather_want(struct cprof_gather *g);
 
 /* The chain in a list that ran. `missing` is set for UNKNOWN. */
-enum cprof_parse cprof__gather_parse(const struct cprof_gather *g,
+enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 	struct cprof_raw_chain *ret, struct cprof_missing *missing);
 
 /*

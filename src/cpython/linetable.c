@@ -63,12 +63,57 @@ static int32_t locations_line(const uint8_t *at, const uint8_t *end,
 	return 0;
 }
 
+/* Pairs: bytes of code on the line so far, then lines to go on, signed. */
+static int32_t lnotab_line(const uint8_t *at, const uint8_t *end,
+	int32_t first_line, uint64_t offset)
+{
+	int64_t line = first_line;
+	uint64_t begin = 0;
+
+	for (; end - at >= 2; at += 2) {
+		begin += at[0];
+		if (begin > offset)
+			break;
+		line += (int8_t)at[1];
+	}
+	return clamp(line);
+}
+
+/* Instead of a number of lines to go on: this range has none. */
+#define RANGE_WITHOUT_LINE (-128)
+
+/* Pairs: lines to go on, signed, and before it the bytes then on that line. */
+static int32_t ranges_line(const uint8_t *at, const uint8_t *end,
+	int32_t first_line, uint64_t offset)
+{
+	int64_t line = first_line;
+	uint64_t covered = 0;
+
+	for (; end - at >= 2; at += 2) {
+		int8_t lines = (int8_t)at[1];
+
+		covered += at[0];
+		if (lines != RANGE_WITHOUT_LINE)
+			line += lines;
+		if (offset < covered)
+			return lines == RANGE_WITHOUT_LINE ? 0 : clamp(line);
+	}
+	return 0;
+}
+
 int32_t cprof_line_at(enum cprof_line_format format, const uint8_t *table,
 	size_t len, int32_t first_line, uint32_t instr)
 {
+	const uint8_t *end = table + len;
+	uint64_t offset = 2 * (uint64_t)instr;
+
 	switch (format) {
+	case CPROF_LINES_LNOTAB:
+		return lnotab_line(table, end, first_line, offset);
+	case CPROF_LINES_RANGES:
+		return ranges_line(table, end, first_line, offset);
 	case CPROF_LINES_LOCATIONS:
-		return locations_line(table, table + len, first_line, instr);
+		return locations_line(table, end, first_line, instr);
 	}
 	return 0;
 }

@@ -9,7 +9,8 @@
 /*
  * The line that the instruction at index `instr` (in code units of two bytes,
  * as CPython counts them from the start of the code) stands on; 0 where the
- * table gives it none or does not reach so far. `first_line` is co_firstlineno.
+ * table gives it none or, from 3.10, does not reach so far. `first_line` is
+ * co_firstlineno.
  *
  * The table may be any bytes: nothing outside of it is read. The formats are
  * described in CPython's Objects/lnotab_notes.txt and Objects/locations.md.

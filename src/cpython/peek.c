@@ -14,13 +14,13 @@
 
 /* Linux takes this many elements in one call (UIO_MAXIOV). */
 #define CALL_ELEMENTS 1024
-#define MAX_ELEMENTS  (8 * CALL_ELEMENTS)
+#define MAX_ELEMENTS  (9 * CALL_ELEMENTS) /* the deepest stack twice */
 
 /*
  * After so many bad addresses in one list the rest is left missing. It is more
  * than all that a thread's hint can name, twice.
  */
-#define MAX_BAD 192
+#define MAX_BAD 2400
 
 /*
  * Past this the kernel refuses the whole call instead of one element. On x86

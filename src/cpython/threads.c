@@ -81,13 +81,15 @@ static int walk_interpreter(struct cprof_threads *list, int *cursor,
 }
 
 static int walk_all(struct cprof_threads *list, struct cprof_peek *peek,
-	const struct cprof_layout *lay, uintptr_t runtime)
+	const struct cprof_layout *lay, const struct cprof_roots *roots)
 {
 	int cursor = 0;
 	uintptr_t interp;
 
-	if (!cprof_peek_one(peek, runtime + lay->runtime.interpreters_head,
-		    sizeof(interp), &interp))
+	if (roots->first_interpreter)
+		interp = (uintptr_t)roots->first_interpreter();
+	else if (!cprof_peek_one(
+			 peek, roots->interpreters, sizeof(interp), &interp))
 		return -1;
 	for (int i = 0; interp && i < CPROF_MAX_INTERPRETERS; i++) {
 		uintptr_t head, following;
@@ -112,7 +114,7 @@ static void copy_refs(struct cprof_thread_ref *to, int *to_nr,
 }
 
 int cprof_threads_update(struct cprof_threads *list, struct cprof_peek *peek,
-	const struct cprof_layout *lay, uintptr_t runtime)
+	const struct cprof_layout *lay, const struct cprof_roots *roots)
 {
 	int lost = list->lost;
 
@@ -120,7 +122,7 @@ int cprof_threads_update(struct cprof_threads *list, struct cprof_peek *peek,
 	prefetch(list, peek, lay);
 	list->nr = 0;
 	list->lost = 0;
-	if (!walk_all(list, peek, lay, runtime))
+	if (!walk_all(list, peek, lay, roots))
 		return 0;
 	copy_refs(list->ref, &list->nr, list->before, list->before_nr);
 	list->lost = lost;

@@ -39,12 +39,12 @@ struct cprof_threads {
 };
 
 /*
- * Bring the list up to date. `runtime` is the address of _PyRuntime. The old
+ * Bring the list up to date. The old
  * list serves as a guess at what to read, so that mostly one call does. Returns
  * 0, or -1 when the lists changed under our eyes: then `list` is as it was and
  * the next tick will do. Runs within a tick.
  */
 int cprof_threads_update(struct cprof_threads *list, struct cprof_peek *peek,
-	const struct cprof_layout *lay, uintptr_t runtime);
+	const struct cprof_layout *lay, const struct cprof_roots *roots);
 
 #endif

@@ -21,9 +21,8 @@ enum cprof_sampler_kind {
 
 struct cprof_sampler_options {
 	const struct cprof_layout *layout;
-	uintptr_t runtime;   /* the address of _PyRuntime */
-	uintptr_t code_type; /* the address of PyCode_Type */
-	int64_t period_ns;   /* between ticks, on average */
+	struct cprof_roots roots;
+	int64_t period_ns; /* between ticks, on average */
 };
 
 /*

@@ -45,6 +45,22 @@ static uint32_t new_seen(struct cprof_window *w)
 	return w->seen_nr++;
 }
 
+static struct cprof_live new_live(struct cprof_window *w,
+	const struct cprof_thread_ref *ref, struct cprof_chain_hint *hint)
+{
+	cprof_chain_hint_reset(hint);
+	return (struct cprof_live){
+		.ref = *ref,
+		.seen = new_seen(w),
+		.in_use = true,
+		.visited_tick = w->tick - 1,
+		.visited_wall_ns = w->wall_ns - w->weight_ns,
+		.cpu_first_ns = -1,
+		.cpu_last_ns = -1,
+		.hint = hint,
+	};
+}
+
 static int begin_thread(
 	struct cprof_window *w, const struct cprof_thread_ref *ref)
 {
@@ -54,15 +70,7 @@ static int begin_thread(
 		i++;
 	if (i == w->live_nr)
 		w->live_nr++;
-	w->live[i] = (struct cprof_live){
-		.ref = *ref,
-		.seen = new_seen(w),
-		.in_use = true,
-		.visited_tick = w->tick - 1,
-		.visited_wall_ns = w->wall_ns - w->weight_ns,
-		.cpu_first_ns = -1,
-		.cpu_last_ns = -1,
-	};
+	w->live[i] = new_live(w, ref, &w->hint[i]);
 	return i;
 }
 
@@ -75,7 +83,7 @@ static void refresh_list(struct cprof_window *w)
 	memcpy(w->live_before, w->live_of,
 		(size_t)list->nr * sizeof(w->live_of[0]));
 	if (cprof_threads_update(
-		    w->threads, w->peek, w->opts->layout, w->opts->runtime) < 0)
+		    w->threads, w->peek, w->opts->layout, &w->opts->roots) < 0)
 		return;
 	w->list_stale = false;
 	w->threads_lost += (uint64_t)list->lost;
@@ -138,28 +146,50 @@ static void want_look(struct cprof_window *w, struct cprof_live *t)
 	const struct cprof_layout *lay = w->opts->layout;
 
 	t->state = cprof_peek_add(w->peek, t->ref.state, lay->thread.size);
-	t->cframe =
-		cprof_peek_add(w->peek, t->hint.cframe[0], lay->cframe.size);
-	for (int i = 0; i < t->hint.leaf_nr; i++)
+	if (lay->cframe.size)
+		t->cframe = cprof_peek_add(
+			w->peek, t->hint->cframe[0], lay->cframe.size);
+	for (int i = 0; i < t->hint->leaf_nr; i++)
 		t->leaf[i] = cprof_peek_add(
-			w->peek, t->hint.leaf[i].frame, lay->frame.size);
+			w->peek, t->hint->leaf[i].frame, lay->frame.size);
 }
 
-static bool leaf_still(const struct cprof_window *w, const struct cprof_live *t)
+/* The frame that the state leads to, of which the copy is at `state`. */
+static bool find_top(const struct cprof_window *w, const struct cprof_live *t,
+	const void *state, uintptr_t *ret)
 {
 	const struct cprof_layout *lay = w->opts->layout;
-	const void *cframe = cprof_peek_at(w->peek, t->cframe);
+	const void *cframe;
 
-	if (!t->tally || !cframe ||
-		cprof_load_ptr(cframe, lay->cframe.current_frame) !=
-			(t->hint.leaf_nr ? t->hint.leaf[0].frame : 0))
+	if (!lay->cframe.size) {
+		*ret = cprof_load_ptr(state, lay->thread.current_frame);
+		return true;
+	}
+	cframe = cprof_peek_at(w->peek, t->cframe);
+	if (!cframe ||
+		cprof_load_ptr(state, lay->thread.cframe) != t->hint->cframe[0])
 		return false;
-	for (int i = 0; i < t->hint.leaf_nr; i++) {
-		const struct cprof_raw_frame *f = &t->hint.leaf[i];
-		const void *now = cprof_peek_at(w->peek, t->leaf[i]);
+	*ret = cprof_load_ptr(cframe, lay->cframe.current_frame);
+	return true;
+}
 
-		if (!now || cprof_load_ptr(now, lay->frame.f_code) != f->code ||
-			cprof_load_ptr(now, lay->frame.prev_instr) != f->instr)
+static bool leaf_still(const struct cprof_window *w, const struct cprof_live *t,
+	const void *state)
+{
+	const struct cprof_layout *lay = w->opts->layout;
+	uintptr_t top;
+
+	if (!t->tally || !find_top(w, t, state, &top) || top != t->hint->top)
+		return false;
+	for (int i = 0; i < t->hint->leaf_nr; i++) {
+		const struct cprof_raw_frame *f = &t->hint->leaf[i];
+		const void *at = cprof_peek_at(w->peek, t->leaf[i]);
+		struct cprof_raw_frame now;
+
+		if (!at)
+			return false;
+		now = cprof_frame_read(lay, f->frame, at);
+		if (!cprof_frame_same_place(&now, f))
 			return false;
 	}
 	return true;
@@ -173,26 +203,20 @@ static bool is_taken(const struct cprof_window *w, int32_t tid)
 	return false;
 }
 
-/*
- * A new state has the kernel's id of the thread that made it, until the new one
- * writes its own. It has done so once it runs Python; or if nobody else is
- * known by that id when it is met again.
- */
-static void learn_tid(
-	struct cprof_window *w, const struct cprof_live *t, const void *state)
+/* Whether a thread's own state says that it has the GIL (from 3.12). */
+static bool is_attached(const struct cprof_layout *lay, const void *state)
 {
-	const struct cprof_layout *lay = w->opts->layout;
-	struct cprof_seen *seen = &w->seen[t->seen];
-	int32_t tid =
-		(int32_t)cprof_load_u64(state, lay->thread.native_thread_id);
-	bool runs = cprof_load_ptr(state, lay->thread.cframe) !=
-		    t->ref.state + lay->thread.root_cframe;
+	uint16_t word;
 
-	if (tid > 0 && (runs || (!seen->tid && t->tally && !is_taken(w, tid))))
-		seen->tid = tid;
+	if (!lay->thread.attached_mask)
+		return false;
+	word = (uint16_t)cprof_load_u32(state, lay->thread.attached);
+	return (word & lay->thread.attached_mask) == lay->thread.attached_value;
 }
 
-static enum look look(struct cprof_window *w, const struct cprof_live *t)
+/* `holder` is the state that has the GIL, where one word tells (to 3.11). */
+static enum look look(
+	const struct cprof_window *w, struct cprof_live *t, uintptr_t holder)
 {
 	const struct cprof_layout *lay = w->opts->layout;
 	const void *link = cprof_peek_at(w->peek, t->link);
@@ -201,18 +225,50 @@ static enum look look(struct cprof_window *w, const struct cprof_live *t)
 	if (!link || cprof_load_ptr(link, 0) != t->ref.state || !state ||
 		cprof_load_u64(state, lay->thread.id) != t->ref.id)
 		return LOOK_STALE;
-	learn_tid(w, t, state);
-	if (cprof_load_ptr(state, lay->thread.cframe) != t->hint.cframe[0])
-		return LOOK_MOVED;
-	return leaf_still(w, t) ? LOOK_STILL : LOOK_MOVED;
+	t->holds_gil = holder == t->ref.state || is_attached(lay, state);
+	t->thread_id = cprof_load_ptr(state,
+		lay->thread.native_thread_id ? lay->thread.native_thread_id
+					     : lay->thread.thread_id);
+	t->runs =
+		lay->cframe.size
+			? cprof_load_ptr(state, lay->thread.cframe) !=
+				  t->ref.state + lay->thread.root_cframe
+			: cprof_load_ptr(state, lay->thread.current_frame) != 0;
+	return leaf_still(w, t, state) ? LOOK_STILL : LOOK_MOVED;
 }
 
-/* Which thread's state the GIL says it is held by; 0 for none. */
-static uintptr_t gil_holder(const struct cprof_layout *lay, const void *gil)
+/*
+ * A new state has the id of the thread that made it, until the new one writes
+ * its own. It has done so once it runs Python; or if nobody else is known by
+ * that id when it is met again.
+ */
+static void learn_tid(struct cprof_window *w, struct cprof_live *t)
 {
-	if (!gil || !cprof_load_u32(gil, lay->gil.locked))
-		return 0;
-	return cprof_load_ptr(gil, lay->gil.last_holder);
+	const struct cprof_layout *lay = w->opts->layout;
+	struct cprof_seen *seen = &w->seen[t->seen];
+	int32_t tid = (int32_t)t->thread_id;
+
+	/* A pthread_t. Where it is all that tells a state (3.6), ask again. */
+	if (!lay->thread.native_thread_id &&
+		((seen->tid && lay->thread.id != lay->thread.thread_id) ||
+			!cprof_peek_one(w->peek,
+				t->thread_id + w->opts->roots.tid_offset,
+				sizeof(tid), &tid)))
+		return;
+	if (seen->tid && seen->tid != tid && t->runs &&
+		lay->thread.id == lay->thread.thread_id) {
+		/* Another thread, with the address and pthread_t of one before.
+		 */
+		struct cprof_thread_ref ref = t->ref;
+
+		end_thread(w, t);
+		*t = new_live(w, &ref, t->hint);
+		t->runs = true;
+		seen = &w->seen[t->seen];
+	}
+	if (tid > 0 &&
+		(t->runs || (!seen->tid && t->tally && !is_taken(w, tid))))
+		seen->tid = tid;
 }
 
 static int64_t read_cpu(struct cprof_window *w, struct cprof_live *t)
@@ -239,14 +295,14 @@ static int64_t read_cpu(struct cprof_window *w, struct cprof_live *t)
  * GIL to come.
  */
 static bool on_cpu(const struct cprof_window *w, const struct cprof_live *t,
-	int64_t before_ns, int64_t after_ns, uintptr_t holder)
+	int64_t before_ns, int64_t after_ns)
 {
 	int64_t used_ns = before_ns - t->cpu_last_ns;
 
 	if (after_ns > before_ns)
 		return true;
 	return used_ns > 0 &&
-	       (holder == t->ref.state || used_ns >= w->opts->period_ns / 2) &&
+	       (t->holds_gil || used_ns >= w->opts->period_ns / 2) &&
 	       cprof_task_runnable(w->seen[t->seen].tid);
 }
 
@@ -263,41 +319,41 @@ static void charge(struct cprof_window *w, struct cprof_live *t, bool cpu)
 	}
 }
 
-static void visit(struct cprof_window *w, struct cprof_live *t, enum look how,
-	uintptr_t holder)
+static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
 {
-	int64_t before_ns = read_cpu(w, t), after_ns;
+	int64_t before_ns, after_ns;
 	bool cpu;
 
-	if (how == LOOK_STILL && before_ns == t->cpu_last_ns) {
+	learn_tid(w, t);
+	before_ns = read_cpu(w, t);
+	if (how == LOOK_STILL && t->tally && before_ns == t->cpu_last_ns) {
 		t->still_ticks++;
 		charge(w, t, false);
 		return;
 	}
 	t->still_ticks = 0;
-	if (cprof_walk(w->walker, &t->ref, &t->hint, w->tick, w->stack) ==
+	if (cprof_walk(w->walker, &t->ref, t->hint, w->tick, w->stack) ==
 		CPROF_WALK_ENDED) {
 		w->list_stale = true;
 		return;
 	}
 	after_ns = read_cpu(w, t);
-	cpu = on_cpu(w, t, before_ns, after_ns, holder);
+	cpu = on_cpu(w, t, before_ns, after_ns);
 	t->cpu_last_ns = after_ns;
 	t->tally = cprof_stacks_tally(w->stacks, t->seen, w->stack);
 	charge(w, t, cpu);
 }
 
-/* Look at all threads that are due, in one copy; returns the GIL's holder. */
-static uintptr_t look_at_all(struct cprof_window *w)
+/* Look at all threads that are due, in one copy. */
+static void look_at_all(struct cprof_window *w)
 {
-	const struct cprof_layout *lay = w->opts->layout;
 	uint8_t *due = w->due;
+	int current, due_nr = 0;
 	uintptr_t holder;
-	int gil, due_nr = 0;
+	const void *at;
 
 	cprof_peek_begin(w->peek);
-	gil = cprof_peek_add(w->peek, w->opts->runtime + lay->runtime.gil,
-		lay->gil.switch_number + 8U);
+	current = cprof_peek_add(w->peek, w->opts->roots.current, 8);
 	for (int n = 0; n < w->threads->nr; n++) {
 		int i = (int)((n + (int64_t)w->tick * MAX_DUE) %
 			      w->threads->nr);
@@ -312,13 +368,14 @@ static uintptr_t look_at_all(struct cprof_window *w)
 			want_look(w, t);
 	}
 	cprof_peek_run(w->peek);
-	holder = gil_holder(lay, cprof_peek_at(w->peek, gil));
+	at = cprof_peek_at(w->peek, current);
+	holder = at ? cprof_load_ptr(at, 0) : 0;
 	for (int i = 0; i < w->threads->nr; i++) {
 		struct cprof_live *t = live_at(w, i);
 		const void *link;
 
 		if (due[i]) {
-			due[i] = (uint8_t)(1 + look(w, t));
+			due[i] = (uint8_t)(1 + look(w, t, holder));
 			w->list_stale |= due[i] == 1 + LOOK_STALE;
 		} else if (is_first(w, t)) {
 			link = cprof_peek_at(w->peek, t->link);
@@ -326,13 +383,11 @@ static uintptr_t look_at_all(struct cprof_window *w)
 							  t->ref.state;
 		}
 	}
-	return holder;
 }
 
 void cprof__window_tick(struct cprof_window *w, int64_t now_ns)
 {
 	int64_t elapsed_ns = now_ns - w->last_ns;
-	uintptr_t holder;
 
 	w->tick++;
 	w->last_ns = now_ns;
@@ -347,16 +402,16 @@ void cprof__window_tick(struct cprof_window *w, int64_t now_ns)
 		w->list_stale = true;
 	if (w->list_stale)
 		refresh_list(w);
-	holder = look_at_all(w);
+	look_at_all(w);
 	if (w->list_stale) {
 		refresh_list(w);
-		holder = look_at_all(w);
+		look_at_all(w);
 	}
 	for (int i = 0; i < w->threads->nr; i++) {
 		struct cprof_live *t = live_at(w, i);
 
 		if (w->due[i] && w->due[i] != 1 + LOOK_STALE)
-			visit(w, t, (enum look)(w->due[i] - 1), holder);
+			visit(w, t, (enum look)(w->due[i] - 1));
 		else if (w->closing && !w->due[i] && t->tally)
 			charge(w, t, false); /* no room to look once more */
 	}

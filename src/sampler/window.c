@@ -15,7 +15,8 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 	r = cprof_peek_create(CPROF_PEEK_ANY, &w->peek, err);
 	if (r < 0)
 		return r;
-	r = cprof_codes_create(opts->layout, opts->code_type, &w->codes, err);
+	r = cprof_codes_create(
+		opts->layout, opts->roots.code_type, &w->codes, err);
 	if (r < 0)
 		goto fail;
 	r = cprof_walker_create(
@@ -32,10 +33,11 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 	w->due = calloc(CPROF_MAX_THREADS, sizeof(*w->due));
 	w->stack = calloc(1, sizeof(*w->stack));
 	w->live = calloc(CPROF_MAX_THREADS, sizeof(*w->live));
+	w->hint = calloc(CPROF_MAX_THREADS, sizeof(*w->hint));
 	w->seen = calloc(CPROF_MAX_SEEN_THREADS, sizeof(*w->seen));
 	w->task = calloc(CPROF_MAX_THREADS, sizeof(*w->task));
 	if (!w->threads || !w->live_of || !w->live_before || !w->due ||
-		!w->stack || !w->live || !w->seen || !w->task) {
+		!w->stack || !w->live || !w->hint || !w->seen || !w->task) {
 		r = cprof_fail(err, CPROF_ENOMEM, "out of memory");
 		goto fail;
 	}
@@ -55,6 +57,7 @@ void cprof__window_close(struct cprof_window *w)
 {
 	free(w->task);
 	free(w->seen);
+	free(w->hint);
 	free(w->live);
 	free(w->stack);
 	free(w->due);

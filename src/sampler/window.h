@@ -44,8 +44,10 @@ struct cprof_live {
 	int64_t visited_wall_ns;	   /* on the window's own clock */
 	int64_t cpu_first_ns, cpu_last_ns; /* -1: not read yet */
 	struct cprof_tally *tally;	   /* NULL: no stack yet */
-	struct cprof_chain_hint hint;
-	/* Elements of the tick that runs. */
+	struct cprof_chain_hint *hint;
+	/* Of the tick that runs: what its state tells, and elements. */
+	uintptr_t thread_id;
+	bool runs, holds_gil;
 	int link, state, cframe, leaf[CPROF_HINT_LEAVES];
 };
 
@@ -62,7 +64,8 @@ struct cprof_window {
 	uint8_t *due; /* in the tick that runs: 0, or 1 + what the look told */
 	struct cprof_stack *stack; /* the one that is being charged */
 	struct cprof_live *live;
-	int live_nr; /* in use or free again */
+	struct cprof_chain_hint *hint; /* for each `live` */
+	int live_nr;		       /* in use or free again */
 	struct cprof_seen *seen;
 	uint32_t seen_nr;
 	bool list_stale; /* something did not fit: read the list anew */

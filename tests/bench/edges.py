@@ -14,12 +14,16 @@ import json
 import json.decoder
 import json.encoder
 import pprint
-import sre_compile
-import sre_parse
 import sys
 import threading
 import tokenize
 from html.parser import HTMLParser
+
+try:  # from 3.11
+    from re import _compiler, _parser
+except ImportError:
+    import sre_compile as _compiler
+    import sre_parse as _parser
 
 from googlecloudprofiler import _native
 
@@ -44,11 +48,11 @@ def decode_json():
 
 
 def compile_regex():
-    return sre_compile.compile(sre_parse.parse(r"(a|b)*c{2,3}[^x-z]+(?P<n>\d+)(?=q)?"))
+    return _compiler.compile(_parser.parse(r"(a|b)*c{2,3}[^x-z]+(?P<n>\d+)(?=q)?"))
 
 
 def run_tokenize():
-    lines = iter(SOURCE.splitlines(True))
+    lines = iter(UNPARSED.splitlines(True))
     return sum(1 for _ in tokenize.generate_tokens(lambda: next(lines, "")))
 
 
@@ -66,12 +70,14 @@ WORKLOADS = {
     "pprint": lambda: pprint.pformat(DATA),
     "fractions": lambda: sum(fractions.Fraction(1, i) for i in range(1, 60)),
     "html.parser": lambda: HTMLParser().feed("<p a='b'>x<br/>&amp;</p>" * 20),
-    "ast.unparse": unparse,
 }
+if hasattr(ast, "unparse"):
+    WORKLOADS["ast.unparse"] = unparse
 
 
 def key(code):
-    return (code.co_qualname, code.co_filename, code.co_firstlineno)
+    name = getattr(code, "co_qualname", code.co_name)  # from 3.11
+    return (name, code.co_filename, code.co_firstlineno)
 
 
 def true_edges(work):
@@ -113,7 +119,7 @@ def judge(profile, edges, root):
     for locations, values, _labels in profile["samples"]:
         frames = [profile["locations"][i][0] for i in locations]
         names = [f[0] for f in frames]
-        if not any(n.endswith("sample.<locals>.loop") for n in names) and (
+        if not any(n.split(".")[-1] == "loop" for n in names) and (
                 "[unsettled]" not in names):
             continue
         total += values[0]

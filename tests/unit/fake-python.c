@@ -41,7 +41,12 @@ static void store_u32(void *base, size_t offset, uint32_t value)
 
 struct fake_python *fake_python_create(void)
 {
-	static const struct cprof_python is = { .hexversion = 0x030b07f0,
+	return fake_python_create_as(0x030b07f0);
+}
+
+struct fake_python *fake_python_create_as(uint32_t hexversion)
+{
+	const struct cprof_python is = { .hexversion = hexversion,
 		.implementation = "cpython" };
 	struct fake_python *py = calloc(1, sizeof(*py));
 
@@ -65,9 +70,23 @@ void fake_python_destroy(struct fake_python *py)
 	free(py);
 }
 
+struct cprof_roots fake_roots(const struct fake_python *py)
+{
+	const struct cprof_layout *lay = py->lay;
+	uintptr_t runtime = fake_address(py->runtime);
+
+	return (struct cprof_roots){
+		.interpreters = runtime + lay->runtime.interpreters_head,
+		.current = lay->runtime.tstate_current
+				   ? runtime + lay->runtime.tstate_current
+				   : 0,
+		.code_type = fake_address(py->code_type),
+	};
+}
+
 char *fake_interp(struct fake_python *py)
 {
-	char *interp = fake_alloc(py, 512);
+	char *interp = fake_alloc(py, py->lay->interp.threads_head + 8U);
 	size_t head = py->lay->runtime.interpreters_head;
 
 	fake_store(interp, py->lay->interp.next, fake_load(py->runtime, head));
@@ -96,15 +115,21 @@ struct fake_thread *fake_thread(
 	t->chunk_bytes = 16 << 10;
 	t->state = fake_alloc(py, lay->thread.size + 64U);
 	t->cframe = fake_alloc(py, lay->cframe.size + 16U);
-	t->chunk = new_chunk(t);
 	fake_store(t->state, lay->thread.id, id);
 	fake_store(t->state, lay->thread.interp, fake_address(interp));
-	fake_store(t->state, lay->thread.native_thread_id, (uint64_t)tid);
-	fake_store(t->state, lay->thread.cframe, fake_address(t->cframe));
-	fake_store(
-		t->state, lay->thread.datastack_chunk, fake_address(t->chunk));
-	fake_store(t->state, lay->thread.datastack_top,
-		fake_address(t->chunk) + lay->chunk.data);
+	if (lay->thread.native_thread_id)
+		fake_store(
+			t->state, lay->thread.native_thread_id, (uint64_t)tid);
+	if (lay->cframe.size)
+		fake_store(
+			t->state, lay->thread.cframe, fake_address(t->cframe));
+	if (lay->chunk.data) {
+		t->chunk = new_chunk(t);
+		fake_store(t->state, lay->thread.datastack_chunk,
+			fake_address(t->chunk));
+		fake_store(t->state, lay->thread.datastack_top,
+			fake_address(t->chunk) + lay->chunk.data);
+	}
 	fake_store(t->state, lay->thread.next, next);
 	if (next)
 		fake_store((void *)(uintptr_t)next, lay->thread.prev,
@@ -173,7 +198,7 @@ char *fake_bytes(struct fake_python *py, const void *data, size_t len)
 
 size_t fake_code_bytes(const struct fake_python *py)
 {
-	return py->lay->code.code_adaptive + 256U;
+	return py->lay->code.size + 256U;
 }
 
 void fake_code_at(struct fake_python *py, void *at, struct fake_code_is is)
@@ -192,12 +217,16 @@ void fake_code_at(struct fake_python *py, void *at, struct fake_code_is is)
 	if (!is.size)
 		is.size = 16;
 	fake_store(at, lay->code.ob_type, fake_address(py->code_type));
-	fake_store(at, lay->code.ob_size, is.size);
 	fake_store(at, lay->code.filename, fake_address(is.file_str));
 	fake_store(at, lay->code.name, fake_address(is.name_str));
 	fake_store(at, lay->code.linetable, fake_address(is.lines));
 	store_u32(at, lay->code.firstlineno, (uint32_t)is.first_line);
+	if (!lay->code.ob_size)
+		return;
+	fake_store(at, lay->code.ob_size, is.size);
 	store_u32(at, lay->code.firsttraceable, is.first_traceable);
+	if (lay->code.version)
+		store_u32(at, lay->code.version, ++py->code_version);
 }
 
 char *fake_code(struct fake_python *py, struct fake_code_is is)
@@ -217,9 +246,17 @@ char *fake_function(struct fake_python *py, const char *name)
 void fake_instr(
 	struct fake_python *py, char *frame, const char *code, int index)
 {
-	fake_store(frame, py->lay->frame.prev_instr,
-		fake_address(code) + py->lay->code.code_adaptive +
-			(uint64_t)(int64_t)(2 * index));
+	const struct cprof_layout *lay = py->lay;
+
+	if (lay->position == CPROF_POSITION_POINTER)
+		fake_store(frame, lay->frame.instr,
+			fake_address(code) + lay->code.code_adaptive +
+				(uint64_t)(int64_t)(2 * index));
+	else
+		store_u32(frame, lay->frame.instr,
+			(uint32_t)(lay->position == CPROF_POSITION_BYTES
+					   ? 2 * index
+					   : index));
 }
 
 void fake_frame_at(struct fake_python *py, char *frame, const char *code,
@@ -227,32 +264,52 @@ void fake_frame_at(struct fake_python *py, char *frame, const char *code,
 {
 	const struct cprof_layout *lay = py->lay;
 
-	fake_store(frame, lay->frame.f_code, fake_address(code));
+	fake_store(frame, lay->frame.code, fake_address(code));
 	fake_store(frame, lay->frame.previous, fake_address(previous));
 	fake_instr(py, frame, code, index);
-	__atomic_store_n(
-		(uint8_t *)frame + lay->frame.owner, owner, __ATOMIC_RELEASE);
+	if (lay->frame.owner)
+		__atomic_store_n((uint8_t *)frame + lay->frame.owner, owner,
+			__ATOMIC_RELEASE);
+	else
+		fake_store(frame, lay->frame.f_gen, owner ? 4096 : 0);
 }
 
 char *fake_leaf(const struct fake_thread *t)
 {
-	return (char *)(uintptr_t)fake_load(
-		t->cframe, t->py->lay->cframe.current_frame);
+	const struct cprof_layout *lay = t->py->lay;
+
+	return (char *)(uintptr_t)(lay->cframe.size
+					   ? fake_load(t->cframe,
+						     lay->cframe.current_frame)
+					   : fake_load(t->state,
+						     lay->thread
+							     .current_frame));
 }
 
 void fake_set_leaf(struct fake_thread *t, const char *frame)
 {
-	fake_store(t->cframe, t->py->lay->cframe.current_frame,
-		fake_address(frame));
+	const struct cprof_layout *lay = t->py->lay;
+
+	if (lay->cframe.size)
+		fake_store(t->cframe, lay->cframe.current_frame,
+			fake_address(frame));
+	else
+		fake_store(t->state, lay->thread.current_frame,
+			fake_address(frame));
 }
 
 char *fake_push(struct fake_thread *t, const char *code, int index)
 {
 	const struct cprof_layout *lay = t->py->lay;
-	char *top = (char *)(uintptr_t)fake_load(
-		t->state, lay->thread.datastack_top);
-	char *chunk;
+	char *top, *chunk;
 
+	if (!lay->chunk.data) {
+		top = fake_alloc(t->py, FRAME_BYTES + 64);
+		fake_frame_at(t->py, top, code, index, fake_leaf(t), 0);
+		fake_set_leaf(t, top);
+		return top;
+	}
+	top = (char *)(uintptr_t)fake_load(t->state, lay->thread.datastack_top);
 	if (top + FRAME_BYTES >
 		t->chunk + fake_load(t->chunk, lay->chunk.size)) {
 		fake_store(t->chunk, lay->chunk.top,
@@ -277,6 +334,8 @@ void fake_pop(struct fake_thread *t)
 
 	fake_set_leaf(
 		t, (char *)(uintptr_t)fake_load(frame, lay->frame.previous));
+	if (!lay->chunk.data)
+		return;
 	fake_store(t->state, lay->thread.datastack_top, fake_address(frame));
 	if (frame == t->chunk + lay->chunk.data &&
 		fake_load(t->chunk, lay->chunk.previous)) {

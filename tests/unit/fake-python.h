@@ -9,7 +9,8 @@
 
 /*
  * An interpreter that exists only as memory: runtime, interpreters, thread
- * states, data stacks, frames and code objects, laid out as CPython 3.11 does.
+ * states, data stacks, frames and code objects, laid out as CPython 3.11 does,
+ * or another release, by its sys.hexversion.
  * The sampler's eyes see no difference. Everything that is made of it lives
  * until it is destroyed, so a test may unlink and still look.
  *
@@ -19,7 +20,8 @@
 struct fake_python {
 	const struct cprof_layout *lay;
 	char *runtime, *code_type;
-	void *blocks; /* private */
+	uint32_t code_version; /* of the last code made */
+	void *blocks;	       /* private */
 };
 
 struct fake_thread {
@@ -29,6 +31,7 @@ struct fake_thread {
 };
 
 struct fake_python *fake_python_create(void);
+struct fake_python *fake_python_create_as(uint32_t hexversion);
 void fake_python_destroy(struct fake_python *py);
 
 /* Zeroed memory that lives as long as `py`. */
@@ -41,6 +44,8 @@ static inline uintptr_t fake_address(const void *p)
 
 void fake_store(void *base, size_t offset, uint64_t value);
 uint64_t fake_load(const void *base, size_t offset);
+
+struct cprof_roots fake_roots(const struct fake_python *py);
 
 /* New ones stand at the head of their list. */
 char *fake_interp(struct fake_python *py);

@@ -406,8 +406,7 @@ static void start_sampling(const char *target, const struct fake_python *py)
 	struct cprof_agent_options opts = options(target);
 
 	opts.sampler = (struct cprof_sampler_options){ .layout = py->lay,
-		.runtime = fake_address(py->runtime),
-		.code_type = fake_address(py->code_type),
+		.roots = fake_roots(py),
 		.period_ns = 5 * CPROF_NS_PER_MS };
 	CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
 }

@@ -201,7 +201,7 @@ void test_chain__what_it_learnt_makes_one_try_enough(void)
 		settled(w, "more@1 leaf@1 root@3");
 		fake_instr(w->py, frame,
 			(char *)(uintptr_t)fake_load(
-				frame, w->py->lay->frame.f_code),
+				frame, w->py->lay->frame.code),
 			2);
 		settled(w, "more@2 leaf@1 root@3");
 		fake_pop(w->thread);
@@ -789,8 +789,8 @@ void test_chain__no_memory_makes_a_walk_fail_or_last(void)
 	for (char *f = fake_leaf(w->thread); f;
 		f = (char *)(uintptr_t)fake_load(
 			f, w->py->lay->frame.previous)) {
-		char *code = (char *)(uintptr_t)fake_load(
-			f, w->py->lay->frame.f_code);
+		char *code =
+			(char *)(uintptr_t)fake_load(f, w->py->lay->frame.code);
 
 		PLACE(f, w->py->lay->frame.size);
 		PLACE(code, w->py->lay->code.code_adaptive);

@@ -237,11 +237,11 @@ static void all_bad(struct cprof_peek *p)
 	int i;
 
 	cprof_peek_begin(p);
-	for (int n = 0; n < 1000; n++)
+	for (int n = 0; n < 3000; n++)
 		CHECK(add(p, hole, 8) >= 0);
 	i = add(p, &good, 1);
 	cprof_peek_run(p);
-	for (int n = 0; n < 1000; n++)
+	for (int n = 0; n < 3000; n++)
 		CHECK(!cprof_peek_at(p, n));
 	CHECK(!cprof_peek_at(p, i));
 	munmap(hole - len, 2 * len);

@@ -55,8 +55,7 @@ static struct world open_world(int64_t period_ns)
 
 	w.interp = fake_interp(w.py);
 	w.opts = (struct cprof_sampler_options){ .layout = w.py->lay,
-		.runtime = fake_address(w.py->runtime),
-		.code_type = fake_address(w.py->code_type),
+		.roots = fake_roots(w.py),
 		.period_ns = period_ns };
 	return w;
 }

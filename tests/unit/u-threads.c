@@ -30,8 +30,9 @@ static void close_world(struct world *w)
 
 static int update(struct world *w)
 {
-	return cprof_threads_update(
-		w->list, w->peek, w->py->lay, fake_address(w->py->runtime));
+	struct cprof_roots roots = fake_roots(w->py);
+
+	return cprof_threads_update(w->list, w->peek, w->py->lay, &roots);
 }
 
 /* The ids on the list must be these, up to a 0; and links must hold. */
@@ -188,11 +189,11 @@ void test_threads__a_list_that_cannot_be_is_refused(void)
 void test_threads__no_runtime_is_refused(void)
 {
 	struct world w = open_world();
+	struct cprof_roots roots = { 0 };
 
-	CHECK_EQ(cprof_threads_update(w.list, w.peek, w.py->lay, 0), -1);
-	CHECK_EQ(cprof_threads_update(
-			 w.list, w.peek, w.py->lay, UINTPTR_MAX - 8),
-		-1);
+	CHECK_EQ(cprof_threads_update(w.list, w.peek, w.py->lay, &roots), -1);
+	roots.interpreters = UINTPTR_MAX - 8;
+	CHECK_EQ(cprof_threads_update(w.list, w.peek, w.py->lay, &roots), -1);
 	close_world(&w);
 }
 
