@@ -442,19 +442,18 @@ bool cprof_codes_same(const struct cprof_codes *c,
 	struct content number = { 0 };
 
 	if (handle < 0 || !slice || !read_slice(c, slice, &now, &number) ||
-		now.version != p->version)
+		now.version != p->version || now.name != p->name ||
+		now.file != p->file || now.lines != p->lines ||
+		number.code_size != k->code_size ||
+		number.first_line != k->first_line ||
+		number.first_traceable != k->first_traceable ||
+		number.locals != k->locals || number.stack != k->stack)
 		return false;
 	/* The same object ever since, so its strings are the same, too. */
 	if (p->version)
-		return now.name == p->name && now.file == p->file &&
-		       now.lines == p->lines;
+		return true;
 	lines = cprof_peek_at(peek, handle + 3);
-	return now.name == p->name && now.file == p->file &&
-	       now.lines == p->lines && number.code_size == k->code_size &&
-	       number.first_line == k->first_line &&
-	       number.first_traceable == k->first_traceable &&
-	       number.locals == k->locals && number.stack == k->stack &&
-	       text_unchanged(lay, cprof_peek_at(peek, handle + 1), &k->name) &&
+	return text_unchanged(lay, cprof_peek_at(peek, handle + 1), &k->name) &&
 	       text_unchanged(lay, cprof_peek_at(peek, handle + 2), &k->file) &&
 	       lines && cprof_load_u64(lines, 0) == k->lines_size &&
 	       !memcmp(lines + lay->bytes.data - lay->bytes.ob_size, k->lines,

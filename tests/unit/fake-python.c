@@ -201,6 +201,12 @@ size_t fake_code_bytes(const struct fake_python *py)
 	return py->lay->code.size + 256U;
 }
 
+void fake_code_renumber(struct fake_python *py, void *at)
+{
+	if (py->lay->code.version)
+		store_u32(at, py->lay->code.version, ++py->code_version);
+}
+
 void fake_code_at(struct fake_python *py, void *at, struct fake_code_is is)
 {
 	/* Sixteen units, all on the first line. */
@@ -225,8 +231,7 @@ void fake_code_at(struct fake_python *py, void *at, struct fake_code_is is)
 		return;
 	fake_store(at, lay->code.ob_size, is.size);
 	store_u32(at, lay->code.firsttraceable, is.first_traceable);
-	if (lay->code.version)
-		store_u32(at, lay->code.version, ++py->code_version);
+	fake_code_renumber(py, at);
 }
 
 char *fake_code(struct fake_python *py, struct fake_code_is is)
@@ -272,6 +277,8 @@ void fake_frame_at(struct fake_python *py, char *frame, const char *code,
 			__ATOMIC_RELEASE);
 	else
 		fake_store(frame, lay->frame.f_gen, owner ? 4096 : 0);
+	if (lay->frame.state)
+		frame[lay->frame.state] = (char)lay->frame.executing;
 }
 
 char *fake_leaf(const struct fake_thread *t)

@@ -73,6 +73,8 @@ struct fake_code_is {
 	uint64_t size; /* code units */
 };
 void fake_code_at(struct fake_python *py, void *at, struct fake_code_is is);
+/* Give it a number of its own (from 3.12), as a new code object has. */
+void fake_code_renumber(struct fake_python *py, void *at);
 char *fake_code(struct fake_python *py, struct fake_code_is is);
 char *fake_function(struct fake_python *py, const char *name);
 size_t fake_code_bytes(const struct fake_python *py);

@@ -21,12 +21,24 @@ struct world {
 	char text[8192];
 };
 
-static struct world *open_world(void)
+/* One release for each way that frames are linked. */
+static const uint32_t kind[] = {
+	0x03060ff0, /* objects, no id of states */
+	0x03090df0, /* objects */
+	0x030a0df0, /* objects, positions in units */
+	0x030b07f0, /* a data stack, led to by a C-stack frame */
+	0x030c01f0, /* and shims */
+	0x030d00f0, /* led to by the state */
+	0x030f02f0,
+};
+#define KINDS (int)(sizeof(kind) / sizeof(kind[0]))
+
+static struct world *open_world_as(uint32_t hexversion)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
 	CHECK(w);
-	w->py = fake_python_create();
+	w->py = fake_python_create_as(hexversion);
 	CHECK_EQ(cprof_peek_create(CPROF_PEEK_ANY, &w->peek, NULL), 0);
 	CHECK_EQ(cprof_codes_create(w->py->lay, fake_address(w->py->code_type),
 			 &w->codes, NULL),
@@ -38,6 +50,11 @@ static struct world *open_world(void)
 	w->stack = calloc(1, sizeof(*w->stack));
 	CHECK(w->stack);
 	return w;
+}
+
+static struct world *open_world(void)
+{
+	return open_world_as(0x030b07f0);
 }
 
 static void close_world(struct world *w)
@@ -184,6 +201,128 @@ void test_chain__a_plain_stack_comes_leaf_first(void)
 	CHECK(cprof_walker_stats(w->walker)->walks >= 2);
 	CHECK(tries(w) >= cprof_walker_stats(w->walker)->walks);
 	close_world(w);
+}
+
+void test_chain__each_version_shows_its_stacks(void)
+{
+	for (int i = 0; i < KINDS; i++) {
+		struct world *w = open_world_as(kind[i]);
+		char *frame;
+
+		push(w, "root", 3);
+		push(w, "mid", 2);
+		push(w, "leaf", 1);
+		settled(w, "leaf@1 mid@2 root@3");
+		fake_pop(w->thread);
+		settled(w, "mid@2 root@3");
+		/* A generator that runs, called by one that runs. */
+		frame = lone_frame(w, "outer", 4);
+		link_frame(w, frame, fake_leaf(w->thread));
+		fake_set_leaf(w->thread, frame);
+		link_frame(w, lone_frame(w, "unused", 4), frame);
+		frame = lone_frame(w, "inner", 5);
+		link_frame(w, frame, fake_leaf(w->thread));
+		fake_set_leaf(w->thread, frame);
+		settled(w, "inner@5 outer@4 mid@2 root@3");
+		/* It is suspended: a chain that ends there is cut short. */
+		link_frame(w, fake_leaf(w->thread), NULL);
+		CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
+		CHECK_STR(text(w), "[unsettled]");
+		close_world(w);
+	}
+}
+
+void test_chain__shims_are_no_frames_of_the_program(void)
+{
+	for (int i = 0; i < KINDS; i++) {
+		struct world *w = open_world_as(kind[i]);
+		uint8_t shim = w->py->lay->frame.owned_by_shim;
+		char *at = fake_alloc(w->py, 256);
+		char *base = fake_alloc(w->py, 256);
+
+		/* One under the root and one between, of no code at all. */
+		fake_frame_at(w->py, base, NULL, 0, NULL, shim + 1);
+		if (shim)
+			fake_set_leaf(w->thread, base);
+		push(w, "root", 3);
+		fake_frame_at(w->py, at, w->py->code_type, 0,
+			fake_leaf(w->thread), shim);
+		if (shim)
+			fake_set_leaf(w->thread, at);
+		push(w, "leaf", 1);
+		settled(w, "leaf@1 root@3");
+		/* Just before the call returns to C. */
+		fake_pop(w->thread);
+		settled(w, "root@3");
+		close_world(w);
+	}
+}
+
+/* To 3.10, where frames that ended stay as they were and are used again. */
+void test_chain__frames_that_do_not_execute_are_on_no_stack(void)
+{
+	for (int i = 0; kind[i] < 0x030b0000; i++) {
+		struct world *w = open_world_as(kind[i]);
+		const struct cprof_layout *lay = w->py->lay;
+		uint8_t running = lay->frame.executing;
+		char *mid;
+
+		push(w, "root", 3);
+		mid = push(w, "mid", 2);
+		push(w, "leaf", 1);
+		/* The leaf may be about to begin. */
+		fake_leaf(w->thread)[lay->frame.state] = (char)(running + 1);
+		settled(w, "leaf@1 mid@2 root@3");
+		/* One that ended has its callers; what it hides is not known.
+		 */
+		mid[lay->frame.state] = (char)(running + 1);
+		CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
+		CHECK_STR(text(w), "[unsettled] root@3");
+		/* Without callers, it is not a root. */
+		link_frame(w, mid, NULL);
+		CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
+		CHECK_STR(text(w), "[unsettled]");
+		close_world(w);
+	}
+}
+
+/* From 3.12 code objects are numbered; before, their content tells. */
+void test_chain__each_version_notices_other_code_at_the_same_address(void)
+{
+	for (int i = 0; i < KINDS; i++) {
+		struct world *w = open_world_as(kind[i]);
+		char *code =
+			fake_code(w->py, (struct fake_code_is){ .name = "old",
+						 .first_line = 7 });
+
+		push(w, "root", 3);
+		fake_push(w->thread, code, 1);
+		settled(w, "old@1 root@3");
+		fake_code_at(w->py, code,
+			(struct fake_code_is){
+				.name = "new", .first_line = 7 });
+		settled(w, "new@1 root@3");
+		close_world(w);
+	}
+}
+
+void test_chain__each_version_shows_deep_stacks(void)
+{
+	for (int i = 0; i < KINDS; i++) {
+		struct world *w = open_world_as(kind[i]);
+		char *code = fake_function(w->py, "f");
+
+		/* Deeper than what a hint holds. */
+		for (int n = 0; n < CPROF_HINT_FRAMES + 500; n++)
+			fake_push(w->thread, code, 1);
+		walk_whole(w);
+		walk_whole(w);
+		CHECK_EQ(w->stack->nr,
+			1 + CPROF_KEPT_LEAF_FRAMES + CPROF_KEPT_ROOT_FRAMES);
+		CHECK_EQ(w->stack->frame[CPROF_KEPT_LEAF_FRAMES].code,
+			CPROF_CODE_ELIDED);
+		close_world(w);
+	}
 }
 
 void test_chain__what_it_learnt_makes_one_try_enough(void)
@@ -767,9 +906,9 @@ static uint64_t wild(uint64_t *x, char *const *place, size_t nr)
 	return next_random(x);
 }
 
-void test_chain__no_memory_makes_a_walk_fail_or_last(void)
+static void walk_wild_memory(uint32_t hexversion)
 {
-	struct world *w = open_world();
+	struct world *w = open_world_as(hexversion);
 	char *place[40];
 	size_t bytes[40], nr = 0;
 	uint64_t x = 0x2545f4914f6cdd1d, undo_value[8];
@@ -782,7 +921,8 @@ void test_chain__no_memory_makes_a_walk_fail_or_last(void)
 	link_frame(w, lone_frame(w, "gen", 1), fake_leaf(w->thread));
 #define PLACE(at, len) (place[nr] = (at), bytes[nr++] = (len))
 	PLACE(w->thread->state, w->py->lay->thread.size);
-	PLACE(w->thread->cframe, w->py->lay->cframe.size);
+	if (w->py->lay->cframe.size)
+		PLACE(w->thread->cframe, w->py->lay->cframe.size);
 	for (char *c = w->thread->chunk; c;
 		c = (char *)(uintptr_t)fake_load(c, w->py->lay->chunk.previous))
 		PLACE(c, 512);
@@ -793,16 +933,16 @@ void test_chain__no_memory_makes_a_walk_fail_or_last(void)
 			(char *)(uintptr_t)fake_load(f, w->py->lay->frame.code);
 
 		PLACE(f, w->py->lay->frame.size);
-		PLACE(code, w->py->lay->code.code_adaptive);
+		PLACE(code, w->py->lay->code.size);
 		PLACE((char *)(uintptr_t)fake_load(code, w->py->lay->code.name),
-			48);
+			40);
 		PLACE((char *)(uintptr_t)fake_load(
 			      code, w->py->lay->code.linetable),
 			32);
 	}
 #undef PLACE
 	CHECK(nr <= 40);
-	for (int i = 0; i < 6000; i++) {
+	for (int i = 0; i < 2000; i++) {
 		struct cprof_thread_ref ref = fake_ref(w->thread);
 		uint64_t before = tries(w);
 		int hits = 1 + (int)(next_random(&x) % 8);
@@ -824,8 +964,19 @@ void test_chain__no_memory_makes_a_walk_fail_or_last(void)
 		while (hits--)
 			fake_store(undo_at[hits], 0, undo_value[hits]);
 	}
+	/* A code object whose strings were wild is another one now. */
+	for (char *f = fake_leaf(w->thread); f;
+		f = (char *)(uintptr_t)fake_load(f, w->py->lay->frame.previous))
+		fake_code_renumber(w->py, (char *)(uintptr_t)fake_load(
+						  f, w->py->lay->frame.code));
 	/* Nothing of it stays. */
 	walk_whole(w);
 	CHECK_STR(text(w), "f@1 f@1 f@1 f@1 f@1 f@1 f@1 f@1 root@3");
 	close_world(w);
+}
+
+void test_chain__no_memory_makes_a_walk_fail_or_last(void)
+{
+	for (int i = 0; i < KINDS; i++)
+		walk_wild_memory(kind[i]);
 }
