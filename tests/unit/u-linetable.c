@@ -411,12 +411,14 @@ static void read_all(const uint8_t *table, size_t len)
 
 	CHECK(exact);
 	memcpy(exact, table, len);
-	for (uint32_t i = 0; i < 2 * REAL_NR; i++) {
-		int32_t line = line_at(exact, len, 1, i);
-
-		CHECK(line >= 0);
+	for (int format = CPROF_LINES_LNOTAB; format <= CPROF_LINES_LOCATIONS;
+		format++) {
+		for (uint32_t i = 0; i < 2 * REAL_NR; i++)
+			CHECK(cprof_line_at((enum cprof_line_format)format,
+				      exact, len, 1, i) >= 0);
+		cprof_line_at((enum cprof_line_format)format, exact, len,
+			INT32_MAX, UINT32_MAX);
 	}
-	line_at(exact, len, INT32_MAX, UINT32_MAX);
 	free(exact);
 }
 
@@ -442,4 +444,51 @@ void test_linetable__any_bytes_are_read_within(void)
 		}
 		read_all(table, len);
 	}
+}
+
+/* Bytes of code, lines: 6 on the first line, then 4 two lines on, ... */
+static const uint8_t lnotab[] = { 6, 2, 4, 0xff, 0, 127, 2, 127, 255, 0, 1, 1 };
+
+static int32_t lnotab_at(uint32_t instr)
+{
+	return cprof_line_at(
+		CPROF_LINES_LNOTAB, lnotab, sizeof(lnotab), 10, instr);
+}
+
+void test_linetable__an_lnotab_as_cpython_39_reads_it(void)
+{
+	CHECK_EQ(lnotab_at(0), 10);
+	CHECK_EQ(lnotab_at(2), 10);
+	CHECK_EQ(lnotab_at(3), 12);
+	CHECK_EQ(lnotab_at(4), 12);
+	/* Back by one, then on by 127 in the same place. */
+	CHECK_EQ(lnotab_at(5), 138);
+	CHECK_EQ(lnotab_at(6), 265);
+	CHECK_EQ(lnotab_at(133), 265);
+	CHECK_EQ(lnotab_at(134), 266);
+	/* The last line goes on for ever. */
+	CHECK_EQ(lnotab_at(UINT32_MAX), 266);
+	CHECK_EQ(cprof_line_at(CPROF_LINES_LNOTAB, lnotab, 0, 10, 7), 10);
+	CHECK_EQ(cprof_line_at(CPROF_LINES_LNOTAB, lnotab, 1, 10, 7), 10);
+}
+
+/* Bytes on the line that is so many lines on; 0x80: on none. */
+static const uint8_t ranges[] = { 4, 0, 2, 1, 4, 0x80, 0, 100, 2, 0xfe };
+
+static int32_t ranges_at(uint32_t instr)
+{
+	return cprof_line_at(
+		CPROF_LINES_RANGES, ranges, sizeof(ranges), 10, instr);
+}
+
+void test_linetable__ranges_as_cpython_310_reads_them(void)
+{
+	CHECK_EQ(ranges_at(0), 10);
+	CHECK_EQ(ranges_at(1), 10);
+	CHECK_EQ(ranges_at(2), 11);
+	CHECK_EQ(ranges_at(3), 0);
+	CHECK_EQ(ranges_at(4), 0);
+	CHECK_EQ(ranges_at(5), 109);
+	CHECK_EQ(ranges_at(6), 0);
+	CHECK_EQ(ranges_at(UINT32_MAX), 0);
 }
