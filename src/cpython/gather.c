@@ -33,7 +33,7 @@ void cprof__gather_init(struct cprof_gather *g,
 	g->state = region(thread->state, g->lay->thread.size);
 	g->cframe_nr = hint->cframe_nr;
 	for (int i = 0; i < g->cframe_nr; i++)
-		g->cframe[i] = region(hint->cframe[i], g->lay->cframe.size);
+		g->cframe_at[i] = hint->cframe[i];
 	g->chunk_nr = hint->chunk_nr;
 	for (int i = 0; i < g->chunk_nr; i++)
 		g->chunk[i] =
@@ -92,6 +92,8 @@ static void cut_end(struct cprof_gather *g)
  */
 void cprof__gather_want(struct cprof_gather *g)
 {
+	for (int i = 0; i < g->cframe_nr; i++)
+		g->cframe[i] = region(g->cframe_at[i], g->lay->cframe.size);
 	for (int i = g->cframe_nr - 1; i > 0; i--)
 		want(g, &g->cframe[i], 0);
 	for (int i = g->chunk_nr - 1; i > 0; i--)
@@ -467,35 +469,20 @@ static void add_outside(struct cprof_gather *g, uintptr_t missing)
 	g->outside_nr = nr;
 }
 
-/* The newest goes to the front, the oldest away. */
-static void add_cframe(struct cprof_gather *g, uintptr_t cframe)
+/* The newest goes to the front, the oldest of `max` away. */
+static void add_recent(uintptr_t *at, int *nr, int max, uintptr_t address)
 {
 	int i = 0;
 
-	while (i < g->cframe_nr && g->cframe[i].address != cframe)
+	while (i < *nr && at[i] != address)
 		i++;
-	if (i == g->cframe_nr && g->cframe_nr < CPROF_HINT_CFRAMES)
-		g->cframe_nr++;
-	if (i == CPROF_HINT_CFRAMES)
+	if (i == *nr && *nr < max)
+		++*nr;
+	if (i == max)
 		i--;
 	for (; i > 0; i--)
-		g->cframe[i] = g->cframe[i - 1];
-	g->cframe[0] = region(cframe, g->lay->cframe.size);
-}
-
-static void add_cut(struct cprof_gather *g, uintptr_t frame)
-{
-	int i = 0;
-
-	while (i < g->cut_nr && g->cut[i] != frame)
-		i++;
-	if (i == g->cut_nr && g->cut_nr < CPROF_HINT_CUTS)
-		g->cut_nr++;
-	if (i == CPROF_HINT_CUTS)
-		i--;
-	for (; i > 0; i--)
-		g->cut[i] = g->cut[i - 1];
-	g->cut[0] = frame;
+		at[i] = at[i - 1];
+	at[0] = address;
 }
 
 /* What could not be copied is no frame any more. */
@@ -515,7 +502,8 @@ void cprof__gather_discover(
 {
 	forget_bad(g);
 	if (missing->cframe)
-		add_cframe(g, missing->cframe);
+		add_recent(g->cframe_at, &g->cframe_nr, CPROF_HINT_CFRAMES,
+			missing->cframe);
 	/* Where a frame is unknown, the data stack may have grown. */
 	if (missing->frame || !g->chunk_nr)
 		list_chunks(g);
@@ -552,17 +540,19 @@ void cprof__gather_save(struct cprof_gather *g,
 		hint->chunk_nr++;
 	}
 	if (chain->cframe)
-		add_cframe(g, chain->cframe);
+		add_recent(g->cframe_at, &g->cframe_nr, CPROF_HINT_CFRAMES,
+			chain->cframe);
 	hint->cframe_nr = 0;
 	for (int i = 0; i < g->cframe_nr; i++)
-		hint->cframe[hint->cframe_nr++] = g->cframe[i].address;
+		hint->cframe[hint->cframe_nr++] = g->cframe_at[i];
 	hint->top = chain->whole ? chain->top : 0;
 	hint->leaf_nr = 0;
 	for (int i = 0; i < chain->nr && i < CPROF_HINT_LEAVES; i++)
 		if (chain->whole)
 			hint->leaf[hint->leaf_nr++] = chain->frame[i];
 	if (chain->nr)
-		add_cut(g, chain->frame[0].frame);
+		add_recent(g->cut, &g->cut_nr, CPROF_HINT_CUTS,
+			chain->frame[0].frame);
 	hint->cut_nr = 0;
 	for (int i = 0; i < g->cut_nr; i++)
 		hint->cut[hint->cut_nr++] = g->cut[i];

@@ -25,7 +25,9 @@ struct cprof_gather {
 	struct cprof_peek *peek;
 	struct cprof_thread_ref thread;
 	struct cprof_region state;
-	struct cprof_region cframe[CPROF_HINT_CFRAMES]; /* newest first */
+	/* Newest first; their regions since the last cprof__gather_want(). */
+	uintptr_t cframe_at[CPROF_HINT_CFRAMES];
+	struct cprof_region cframe[CPROF_HINT_CFRAMES];
 	int cframe_nr;
 	struct cprof_region chunk[CPROF_MAX_STACK_CHUNKS]; /* newest first */
 	int chunk_nr;
