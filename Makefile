@@ -8,7 +8,7 @@ SOURCES := $(shell find src cmake protos python -type f -not -name '*.pyc') \
 SCRIPTS := scripts/check-source scripts/demo scripts/make-layout
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all demo test bench lint format clean
+.PHONY: all demo test pythons bench lint format clean
 
 all: $(VENV)/installed
 
@@ -39,8 +39,15 @@ test: $(VENV)/installed $(VENV)/test-tools
 	PATH="$(abspath $(BIN)):$$PATH" cmake --build --preset asan
 	$(BIN)/python -m pytest
 
+# More Pythons for `make test`, in a cache; see tests/interpreters/README.md.
+pythons:
+	tests/interpreters/debian.sh
+	tests/interpreters/source.sh
+	$(PYTHON) tests/interpreters/find.py
+
 bench: $(VENV)/installed
 	$(BIN)/python -W ignore tests/bench/edges.py
+	$(BIN)/python tests/bench/everywhere.py 2
 	$(BIN)/python tests/bench/cost.py
 
 lint: $(VENV)/test-tools

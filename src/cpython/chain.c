@@ -21,6 +21,7 @@ struct cprof_walker {
 	struct cprof_peek *peek;
 	struct cprof_codes *codes;
 	struct cprof_walk_stats stats;
+	uintptr_t interp; /* of the threads walked so far */
 	struct cprof_gather gather;
 	/* The chain that counts, and one that is being looked at. */
 	struct cprof_raw_chain chain, now;
@@ -396,6 +397,9 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	int standing = 0;
 
 	w->stats.walks++;
+	if (w->interp && w->interp != thread->interp)
+		cprof_codes_distrust_versions(w->codes);
+	w->interp = thread->interp;
 	cprof__gather_init(&w->gather, thread, hint);
 	how = settle(w, hint);
 	if (how == CPROF_WALK_ENDED)

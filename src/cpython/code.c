@@ -43,6 +43,7 @@ struct place {
 struct cprof_codes {
 	const struct cprof_layout *lay;
 	uintptr_t code_type;
+	bool versions_lie;
 	struct cprof_arena arena; /* all that follows and the contents' bytes */
 	struct content *content;
 	uint32_t content_nr;
@@ -211,7 +212,7 @@ static bool read_slice(const struct cprof_codes *c, const uint8_t *slice,
 	p->file = cprof_load_ptr(slice, lay->code.filename);
 	p->lines = cprof_load_ptr(slice, lay->code.linetable);
 	k->first_line = (int32_t)cprof_load_u32(slice, lay->code.firstlineno);
-	if (lay->code.version)
+	if (lay->code.version && !c->versions_lie)
 		p->version = cprof_load_u32(slice, lay->code.version);
 	if (!lay->code.ob_size)
 		return true;
@@ -465,6 +466,16 @@ bool cprof_codes_steady(const struct cprof_codes *c, int place, uint32_t tick)
 	const struct place *p = &c->place[place];
 
 	return (p->version || !p->changed) && p->first_tick < tick;
+}
+
+void cprof_codes_distrust_versions(struct cprof_codes *c)
+{
+	if (c->versions_lie)
+		return;
+	c->versions_lie = true;
+	/* What was learnt by number is to be learnt again. */
+	for (uint32_t i = 0; i < c->place_nr; i++)
+		c->place[i].changed |= c->place[i].version != 0;
 }
 
 void cprof_codes_changed(struct cprof_codes *c, int place)

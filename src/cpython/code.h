@@ -61,6 +61,12 @@ bool cprof_codes_same(const struct cprof_codes *c,
  */
 bool cprof_codes_steady(const struct cprof_codes *c, int place, uint32_t tick);
 
+/*
+ * There is more than one interpreter: each counts its code objects by itself
+ * (from 3.13), so their numbers prove nothing for the rest of the window.
+ */
+void cprof_codes_distrust_versions(struct cprof_codes *c);
+
 /* The content was not what it should be. */
 void cprof_codes_changed(struct cprof_codes *c, int place);
 

@@ -45,8 +45,14 @@ static inline struct cprof_raw_frame cprof_frame_read(
 		f.kind = cprof_load_ptr(copy, lay->frame.f_gen)
 				 ? CPROF_FRAME_GENERATOR
 				 : CPROF_FRAME_PLAIN;
+		/*
+		 * It does not execute either while a trace function is told of
+		 * its call or (3.10) return, and while an exception unwinds
+		 * it. But then it has references; one in a free list has none.
+		 */
 		f.ended = cprof_load_u8(copy, lay->frame.state) !=
-			  lay->frame.executing;
+				  lay->frame.executing &&
+			  !cprof_load_ptr(copy, lay->code.ob_type - 8U);
 		return f;
 	}
 	owner = cprof_load_u8(copy, lay->frame.owner);

@@ -224,7 +224,7 @@ static enum standing read_frame(const struct cprof_gather *g, uintptr_t at,
 	}
 	if (ret->previous != after.previous)
 		return CHANGED;
-	return ret->instr == after.instr || generator ? STOOD : MOVED_ON;
+	return ret->instr == after.instr ? STOOD : MOVED_ON;
 }
 
 /*
@@ -277,6 +277,17 @@ static void unsettle(struct cprof_raw_chain *chain, int nr)
 	chain->whole = false;
 }
 
+/*
+ * From 3.11, what is outside of the data stack is a generator's or a shim. Else
+ * it is the remains of a C-stack frame.
+ */
+static bool is_no_frame(const struct cprof_gather *g,
+	const struct cprof_raw_frame *f, int distance)
+{
+	return g->lay->chunk.data && distance != AT_THE_END &&
+	       distance != AT_THE_REST && f->kind == CPROF_FRAME_PLAIN;
+}
+
 /* The state's end of the data stack; above it are only frames that ended. */
 static uintptr_t data_end(const struct cprof_gather *g, const char *state)
 {
@@ -292,7 +303,7 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 	enum cprof_frame_kind kind = CPROF_FRAME_PLAIN;
 	enum standing how = STOOD;
 	bool ended = false;
-	uintptr_t at, end;
+	uintptr_t at, end, met = 0;
 	int cursor = 0, distance = 0, walked = 0;
 	enum cprof_parse r;
 
@@ -324,6 +335,19 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 		ended = walked && f->ended;
 		if (ended || (distance == AT_THE_END && at >= end))
 			how = CHANGED;
+		/* Unless the data stack grew: then this shows it. */
+		if (is_no_frame(g, f, distance)) {
+			*missing = (struct cprof_missing){ .frame = at };
+			return CPROF_PARSE_UNKNOWN;
+		}
+		/* Links in a circle are no stack (Brent). */
+		if (at == met) {
+			ret->too_deep = false;
+			unsettle(ret, ret->nr);
+			return CPROF_PARSE_OK;
+		}
+		if (!(walked & (walked - 1)))
+			met = at;
 		kind = f->kind;
 		at = f->previous;
 		if (how == CHANGED)

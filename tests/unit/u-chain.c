@@ -4,189 +4,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-#include "check.h"
-#include "fake-python.h"
-
-#define GENERATOR 1
-
-struct world {
-	struct fake_python *py;
-	struct cprof_peek *peek;
-	struct cprof_codes *codes;
-	struct cprof_walker *walker;
-	struct fake_thread *thread;
-	struct cprof_chain_hint hint;
-	struct cprof_stack *stack; /* of its own: a step outside is noticed */
-	uint32_t tick;
-	char text[8192];
-};
-
-/* One release for each way that frames are linked. */
-static const uint32_t kind[] = {
-	0x03060ff0, /* objects, no id of states */
-	0x03090df0, /* objects */
-	0x030a0df0, /* objects, positions in units */
-	0x030b07f0, /* a data stack, led to by a C-stack frame */
-	0x030c01f0, /* and shims */
-	0x030d00f0, /* led to by the state */
-	0x030f02f0,
-};
-#define KINDS (int)(sizeof(kind) / sizeof(kind[0]))
-
-static struct world *open_world_as(uint32_t hexversion)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	CHECK(w);
-	w->py = fake_python_create_as(hexversion);
-	CHECK_EQ(cprof_peek_create(CPROF_PEEK_ANY, &w->peek, NULL), 0);
-	CHECK_EQ(cprof_codes_create(w->py->lay, fake_address(w->py->code_type),
-			 &w->codes, NULL),
-		0);
-	CHECK_EQ(cprof_walker_create(
-			 w->py->lay, w->peek, w->codes, &w->walker, NULL),
-		0);
-	w->thread = fake_thread(w->py, fake_interp(w->py), 1, 0);
-	w->stack = calloc(1, sizeof(*w->stack));
-	CHECK(w->stack);
-	return w;
-}
-
-static struct world *open_world(void)
-{
-	return open_world_as(0x030b07f0);
-}
-
-static void close_world(struct world *w)
-{
-	cprof_walker_destroy(w->walker);
-	cprof_codes_destroy(w->codes);
-	cprof_peek_destroy(w->peek);
-	fake_python_destroy(w->py);
-	free(w->stack);
-	free(w);
-}
-
-static enum cprof_walk walk(struct world *w)
-{
-	struct cprof_thread_ref ref = fake_ref(w->thread);
-	enum cprof_walk how =
-		cprof_walk(w->walker, &ref, &w->hint, ++w->tick, w->stack);
-
-	if (how != CPROF_WALK_ENDED)
-		CHECK(w->stack->nr >= 1 &&
-			w->stack->nr <= CPROF_MAX_KEPT_FRAMES);
-	return how;
-}
-
-static uint64_t tries(struct world *w)
-{
-	return cprof_walker_stats(w->walker)->tries;
-}
-
-static const char *mark(uint32_t code)
-{
-	switch (code) {
-	case CPROF_CODE_GONE:
-		return "[gone]";
-	case CPROF_CODE_UNSETTLED:
-		return "[unsettled]";
-	case CPROF_CODE_ELIDED:
-		return "[...]";
-	case CPROF_CODE_TOO_DEEP:
-		return "[deep]";
-	case CPROF_CODE_NO_FRAME:
-		return "[none]";
-	}
-	return "[?]";
-}
-
-/* "leaf@2 mid@1 root@0", with the index of each frame's instruction. */
-static const char *text(struct world *w)
-{
-	struct cprof_buffer b;
-
-	cprof_buffer_init(&b, sizeof(w->text) - 1);
-	for (int i = 0; i < w->stack->nr; i++) {
-		const struct cprof_frame *f = &w->stack->frame[i];
-		char index[16];
-
-		if (i)
-			cprof_buffer_add(&b, " ", 1, NULL);
-		if (f->code >= CPROF_CODE_PSEUDO) {
-			cprof_buffer_add(
-				&b, mark(f->code), strlen(mark(f->code)), NULL);
-			continue;
-		}
-		CHECK_EQ(cprof_codes_name(w->codes, f->code, &b, NULL), 0);
-		snprintf(index, sizeof(index), "@%d", (int)f->instr);
-		cprof_buffer_add(&b, index, strlen(index), NULL);
-	}
-	memcpy(w->text, b.data, b.len);
-	w->text[b.len] = '\0';
-	cprof_buffer_finish(&b);
-	return w->text;
-}
-
-/*
- * A copy that the kernel interrupted is no proof: then a stack is marked, which
- * the next walk mends. A wrong name is never mended.
- */
-#define INTERRUPTED 6
-
-static bool has_mark(const struct world *w, uint32_t code)
-{
-	for (int i = 0; i < w->stack->nr; i++)
-		if (w->stack->frame[i].code == code)
-			return true;
-	return false;
-}
-
-static void settled(struct world *w, const char *want)
-{
-	for (int i = 0; i < INTERRUPTED; i++) {
-		enum cprof_walk how = walk(w);
-
-		CHECK(how != CPROF_WALK_ENDED);
-		if (how == CPROF_WALK_SETTLED && !strcmp(text(w), want))
-			return;
-		if (!has_mark(w, CPROF_CODE_GONE) &&
-			!has_mark(w, CPROF_CODE_UNSETTLED))
-			break;
-	}
-	CHECK_STR(text(w), want);
-	CHECK(!"settled");
-}
-
-/* Walk until the whole stack has its names. */
-static void walk_whole(struct world *w)
-{
-	for (int i = 0; i < INTERRUPTED; i++)
-		if (walk(w) == CPROF_WALK_SETTLED &&
-			!has_mark(w, CPROF_CODE_GONE))
-			return;
-	CHECK(!"settled");
-}
-
-static char *push(struct world *w, const char *name, int index)
-{
-	return fake_push(w->thread, fake_function(w->py, name), index);
-}
-
-/* A frame in memory of its own, not linked to anything yet. */
-static char *lone_frame(struct world *w, const char *name, int index)
-{
-	char *frame = fake_alloc(w->py, w->py->lay->frame.size + 8U);
-
-	fake_frame_at(w->py, frame, fake_function(w->py, name), index, NULL,
-		GENERATOR);
-	return frame;
-}
-
-static void link_frame(struct world *w, char *frame, const char *previous)
-{
-	fake_store(frame, w->py->lay->frame.previous, fake_address(previous));
-}
+#include "walked-python.h"
 
 void test_chain__a_plain_stack_comes_leaf_first(void)
 {
@@ -282,6 +100,70 @@ void test_chain__frames_that_do_not_execute_are_on_no_stack(void)
 		link_frame(w, mid, NULL);
 		CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
 		CHECK_STR(text(w), "[unsettled]");
+		close_world(w);
+	}
+}
+
+/* A trace function that is told of the call, `__del__` while it unwinds. */
+void test_chain__a_frame_that_only_waits_for_its_tracer_is_on_the_stack(void)
+{
+	for (int i = 0; kind[i] < 0x030b0000; i++) {
+		struct world *w = open_world_as(kind[i]);
+		const struct cprof_layout *lay = w->py->lay;
+		char *mid;
+
+		push(w, "root", 3);
+		mid = push(w, "mid", 2);
+		push(w, "tracer", 1);
+		mid[lay->frame.state] = (char)(lay->frame.executing + 1);
+		fake_store(mid, lay->code.ob_type - 8U, 1); /* ob_refcnt */
+		settled(w, "tracer@1 mid@2 root@3");
+		close_world(w);
+	}
+}
+
+/* What is left on the C stack of a call from C that returned (from 3.11). */
+void test_chain__remains_of_shims_are_no_frames(void)
+{
+	for (int i = 0; i < KINDS; i++) {
+		struct world *w = open_world_as(kind[i]);
+		char *remains = fake_alloc(w->py, 256);
+		char *leaf;
+
+		if (kind[i] < 0x030b0000) {
+			close_world(w);
+			continue;
+		}
+		push(w, "root", 3);
+		leaf = push(w, "leaf", 1);
+		fake_frame_at(w->py, remains, w->py->code_type, 0, remains, 0);
+		link_frame(w, leaf, remains);
+		CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
+		CHECK_STR(text(w), "[unsettled]");
+		close_world(w);
+	}
+}
+
+/* Each interpreter counts its code objects by itself. */
+void test_chain__a_second_interpreter_has_the_same_numbers(void)
+{
+	for (int i = 0; i < KINDS; i++) {
+		struct world *w = open_world_as(kind[i]);
+		struct fake_thread *first = w->thread;
+		struct fake_thread *second =
+			fake_thread(w->py, fake_interp(w->py), 2, 0);
+		char *name = fake_str(w->py, "old");
+		char *code = fake_code(
+			w->py, (struct fake_code_is){ .name_str = name });
+
+		fake_push(first, code, 1);
+		settled(w, "old@1");
+		/* The same addresses and number, and other content. */
+		memcpy(name + w->py->lay->str.ascii_data, "new", 3);
+		w->thread = second;
+		w->hint = (struct cprof_chain_hint){ 0 };
+		fake_push(second, code, 1);
+		settled(w, "new@1");
 		close_world(w);
 	}
 }
@@ -670,8 +552,8 @@ void test_chain__frames_in_a_circle_are_bounded(void)
 	char *a = push(w, "a", 3), *b = push(w, "b", 2);
 
 	link_frame(w, a, b);
-	walk_whole(w);
-	CHECK_EQ(w->stack->frame[w->stack->nr - 1].code, CPROF_CODE_TOO_DEEP);
+	CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
+	CHECK_STR(text(w), "[unsettled]");
 	/* Chunks, too. */
 	fake_store(w->thread->chunk, w->py->lay->chunk.previous,
 		fake_address(w->thread->chunk));
