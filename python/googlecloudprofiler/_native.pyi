@@ -34,7 +34,7 @@ def collect(kind: str, duration_ns: int, period_ns: int) -> bytes:
     """Sample this process from the calling thread; a gzipped pprof profile.
 
     `kind` is "CPU" or "WALL". Raises ValueError when duration_ns is above 300 s or
-    below period_ns, or period_ns below 1 ms.
+    below period_ns, or period_ns below 0.1 ms.
     """
 
 def walk_self() -> List[Tuple[Optional[str], Optional[str], int, int]]:

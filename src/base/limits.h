@@ -41,7 +41,8 @@
 #define CPROF_DEFAULT_DURATION_NS  (10 * CPROF_NS_PER_S)
 #define CPROF_MIN_DURATION_NS	   (100 * CPROF_NS_PER_MS)
 #define CPROF_MAX_DURATION_NS	   (300 * CPROF_NS_PER_S)
-#define CPROF_MIN_PERIOD_NS	   (1 * CPROF_NS_PER_MS) /* 3 % of a core */
+#define CPROF_MIN_PERIOD_NS	   (1 * CPROF_NS_PER_MS)  /* 3 % of a core */
+#define CPROF_MIN_TRIAL_PERIOD_NS  (CPROF_NS_PER_MS / 10) /* not an agent's */
 #define CPROF_MAX_PERIOD_NS	   (1 * CPROF_NS_PER_S)
 #define CPROF_STOP_BOUND_NS	   (800 * CPROF_NS_PER_MS) /* of a second */
 

@@ -194,7 +194,7 @@ PyObject *cprof__collect(PyObject *self, PyObject *args, PyObject *kwargs)
 		    &kind, &duration_ns, &period_ns) ||
 		cprof__interpreter(&opts) < 0)
 		return NULL;
-	if (period_ns < CPROF_MIN_PERIOD_NS || duration_ns < period_ns ||
+	if (period_ns < CPROF_MIN_TRIAL_PERIOD_NS || duration_ns < period_ns ||
 		duration_ns > CPROF_MAX_DURATION_NS) {
 		PyErr_SetString(PyExc_ValueError,
 			"period_ns or duration_ns is out of range");
