@@ -8,7 +8,7 @@ SOURCES := $(shell find src cmake protos python -type f -not -name '*.pyc') \
 SCRIPTS := scripts/check-source scripts/demo scripts/make-layout
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all demo test pythons bench lint format clean
+.PHONY: all demo test test-pythons pythons bench lint format clean
 
 all: $(VENV)/installed
 
@@ -39,7 +39,12 @@ test: $(VENV)/installed $(VENV)/test-tools
 	PATH="$(abspath $(BIN)):$$PATH" cmake --build --preset asan
 	$(BIN)/python -m pytest
 
-# More Pythons for `make test`, in a cache; see tests/interpreters/README.md.
+# What the sampler shows, on every Python that is here: a minute for each.
+test-pythons: $(VENV)/installed $(VENV)/test-tools
+	CPROF_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/interpreters \
+		tests/python/test_sampler.py tests/python/test_layout.py
+
+# More Pythons, in a cache; see tests/interpreters/README.md.
 pythons:
 	tests/interpreters/debian.sh
 	tests/interpreters/source.sh

@@ -4,8 +4,9 @@ on every Python that is here, and where things are.
 Each C test runs in a process of its own, from the sanitized build in build/asan,
 with a timeout. They are found by name in tests/unit/u-*.c, as the build does it.
 
-A test that asks for `show` runs once for each Python that tests/interpreters/find.py
-finds, with its label in the test's name: `-k 3.12` selects.
+A test that asks for `show` runs on sys.executable or, with CPROF_EVERY_PYTHON=1, once
+for each Python that tests/interpreters/find.py finds, with its label in the test's
+name: `-k 3.12` selects.
 """
 
 import functools
@@ -26,6 +27,8 @@ UNIT_TIMEOUT_S = 60
 
 INTERPRETERS = os.path.join(ROOT, "tests", "interpreters")
 
+# CPROF_EVERY_PYTHON=1 runs the programs on every Python that is here.
+EVERY_PYTHON = bool(os.environ.get("CPROF_EVERY_PYTHON"))
 # CPROF_LONG=1 asks for what takes too long for each day.
 LONG = bool(os.environ.get("CPROF_LONG"))
 # Windows on all Pythons but the first are shorter by this.
@@ -117,8 +120,12 @@ def run_python(tmp_path):
 
 def pytest_generate_tests(metafunc):
     if "python" in metafunc.fixturenames:
+        runs_programs = "show" in metafunc.fixturenames
         metafunc.parametrize(
-            "python", find.pythons(), ids=lambda p: p.label, scope="module"
+            "python",
+            find.pythons()[: 1 if runs_programs and not EVERY_PYTHON else None],
+            ids=lambda p: p.label,
+            scope="module",
         )
 
 
@@ -133,9 +140,17 @@ def only_package(tmp_path_factory):
     return str(folder)
 
 
-@functools.lru_cache(None)
+_own = {}
+
+
 def own_package(python, tmp_path_factory):
     """A folder with the package for a Python that needs files of its own."""
+    if python.kind not in _own:
+        _own[python.kind] = make_package(python, tmp_path_factory)
+    return _own[python.kind]
+
+
+def make_package(python, tmp_path_factory):
     variable = "CPROF_%s_SITE" % python.kind.upper()
     site = os.environ.get(variable)
     if site:

@@ -185,7 +185,7 @@ def test_cpu_totals_are_those_of_the_threads_clocks(show):
     assert sum(seen["seen"]) == pytest.approx(sum(seen["used"]), rel=0.02), seen
     for s, used in zip(seen["seen"], seen["used"]):
         # Between our reading of clocks and the window, one may run on for a slice.
-        assert s == pytest.approx(used, rel=0.02, abs=0.02), seen
+        assert s == pytest.approx(used, rel=0.02, abs=0.04), seen
 
 
 SHARES = """
