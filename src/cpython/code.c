@@ -470,12 +470,9 @@ bool cprof_codes_steady(const struct cprof_codes *c, int place, uint32_t tick)
 
 void cprof_codes_distrust_versions(struct cprof_codes *c)
 {
-	if (c->versions_lie)
-		return;
+	/* What was learnt by number does not fit any more: it is learnt again.
+	 */
 	c->versions_lie = true;
-	/* What was learnt by number is to be learnt again. */
-	for (uint32_t i = 0; i < c->place_nr; i++)
-		c->place[i].changed |= c->place[i].version != 0;
 }
 
 void cprof_codes_changed(struct cprof_codes *c, int place)

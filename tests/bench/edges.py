@@ -28,7 +28,6 @@ except ImportError:
 from googlecloudprofiler import _native
 
 DATA = {"list": [{"a": i, "b": [1.5, None, "x" * 5]} for i in range(30)], "t": (1, 2)}
-SOURCE = inspect.getsource(difflib)[:6000]
 UNPARSED = inspect.getsource(fractions)
 ENCODED = json.dumps(DATA)
 

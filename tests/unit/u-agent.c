@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "check.h"
+#include "descriptors.h"
 #include "fake-python.h"
 #include "profile/reader.h"
 
@@ -82,18 +83,6 @@ static int agent_threads(void)
 			nr += !strcmp(comm, CPROF_THREAD_PREFIX "agent\n");
 		fclose(f);
 	}
-	closedir(dir);
-	return nr;
-}
-
-static int open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int nr = 0;
-
-	CHECK(dir);
-	while (readdir(dir))
-		nr++;
 	closedir(dir);
 	return nr;
 }

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "check.h"
+#include "descriptors.h"
 
 #define LONG_NS (30 * CPROF_NS_PER_S) /* never reached when all is well */
 /* Only a cancel ends such a call before the test is given up. */
@@ -814,18 +815,6 @@ void test_transport__cores_threads_take_no_signal(void)
 	CHECK(!sigismember(&mine, SIGTERM));
 	transport()->channel_destroy(ch);
 	transport()->server_destroy(s);
-}
-
-static int open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int nr = 0;
-
-	CHECK(dir);
-	while (readdir(dir))
-		nr++;
-	closedir(dir);
-	return nr;
 }
 
 static void rounds(int nr)
