@@ -138,7 +138,7 @@ static bool look(struct eyes *e, const struct cprof_sampler_options *opts,
 PyObject *cprof__walk_self(PyObject *self, PyObject *noargs)
 {
 	static struct cprof_stack stack; /* under the GIL */
-	static struct cprof_chain_hint hint;
+	struct cprof_chain_hint *hint = NULL;
 	struct cprof_sampler_options opts;
 	struct cprof_error err;
 	PyObject *list = NULL;
@@ -148,16 +148,18 @@ PyObject *cprof__walk_self(PyObject *self, PyObject *noargs)
 	(void)noargs;
 	if (cprof__interpreter(&opts) < 0)
 		return NULL;
-	hint = (struct cprof_chain_hint){ 0 };
 	if (open_eyes(&eyes, &opts, &err) < 0) {
 		cprof__raise(&err);
-	} else if (!look(&eyes, &opts, &hint, &stack)) {
+	} else if (!(hint = calloc(1, cprof_chain_hint_size(opts.layout)))) {
+		PyErr_NoMemory();
+	} else if (!look(&eyes, &opts, hint, &stack)) {
 		PyErr_SetString(PyExc_RuntimeError,
 			"the calling thread's stack cannot be read");
 	} else {
 		list = describe_all(eyes.codes, &stack);
 	}
 	close_eyes(&eyes);
+	free(hint);
 	return list;
 }
 

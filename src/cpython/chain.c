@@ -119,19 +119,45 @@ static void keep_longer(struct cprof_walker *w)
 }
 
 /*
+ * A try that met an unknown frame fixed the moment that is asked about. If a
+ * later one finds that frame gone, its chain is of another moment: what ran is
+ * not known, only its caller. Else brief calls of new code would be charged to
+ * those who call them.
+ */
+static bool missed(struct cprof_walker *w, const struct cprof_missing *asked)
+{
+	struct cprof_raw_chain *now = &w->now;
+	int i = 0;
+
+	if (!now->nr || !(asked->cframe || asked->frame) ||
+		cprof__gather_has(&w->gather, now, asked))
+		return false;
+	while (i < now->nr && now->frame[i].frame != asked->caller)
+		i++;
+	if (i == now->nr)
+		i = 1;
+	if (now->settled < i)
+		now->settled = i;
+	now->whole = false;
+	return true;
+}
+
+/*
  * Try until a whole chain stood still. Else leaves in `chain` the longest part
  * from a root that any try found.
  */
 static enum cprof_walk settle(
 	struct cprof_walker *w, const struct cprof_chain_hint *hint)
 {
+	struct cprof_missing asked = { 0 };
+
 	w->chain.nr = 0;
 	w->chain.whole = false;
 	w->chain.too_deep = false;
 	w->chain.cframe = 0;
 	for (int try = 0; try < CPROF_WALK_TRIES; try++) {
 		struct cprof_missing missing;
-		bool interrupted;
+		bool interrupted, late;
 
 		w->stats.tries++;
 		cprof_peek_begin(w->peek);
@@ -144,10 +170,15 @@ static enum cprof_walk settle(
 			return CPROF_WALK_ENDED;
 		case CPROF_PARSE_UNKNOWN:
 			cprof__gather_discover(&w->gather, &missing);
+			if (!asked.cframe && !asked.frame)
+				asked = missing;
 			break;
 		case CPROF_PARSE_OK:
+			late = missed(w, &asked);
 			if (!interrupted)
 				keep_longer(w);
+			if (late)
+				return CPROF_WALK_UNSETTLED;
 			if (!w->chain.whole)
 				break;
 			judge(w, hint->place_nr);

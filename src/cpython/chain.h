@@ -65,7 +65,6 @@ struct cprof_stack {
 #define CPROF_HINT_CFRAMES 8
 #define CPROF_HINT_CUTS	   4
 #define CPROF_HINT_CHUNKS  16
-#define CPROF_HINT_FRAMES  1024 /* as deep as Python goes by default */
 #define CPROF_HINT_PLACES  64
 #define CPROF_HINT_LEAVES  3
 struct cprof_chain_hint {
@@ -84,13 +83,27 @@ struct cprof_chain_hint {
 	uintptr_t top; /* what the thread's state led to */
 	struct cprof_raw_frame leaf[CPROF_HINT_LEAVES];
 	/* Frames outside of chunks; the memory past `outside_nr` is unused. */
-	uintptr_t outside[CPROF_HINT_FRAMES];
+	uintptr_t outside[];
 };
+
+/* Where all frames are objects of their own, all of a deep stack's are there.
+ */
+static inline int cprof_chain_hint_frames(const struct cprof_layout *lay)
+{
+	return lay->chunk.data ? 512 : CPROF_MAX_WALKED_FRAMES;
+}
+
+/* The bytes of a hint. */
+static inline size_t cprof_chain_hint_size(const struct cprof_layout *lay)
+{
+	return sizeof(struct cprof_chain_hint) +
+	       (size_t)cprof_chain_hint_frames(lay) * sizeof(uintptr_t);
+}
 
 /* For a new thread; cheaper than to zero all of it. */
 static inline void cprof_chain_hint_reset(struct cprof_chain_hint *hint)
 {
-	__builtin_memset(hint, 0, offsetof(struct cprof_chain_hint, outside));
+	*hint = (struct cprof_chain_hint){ 0 };
 }
 
 enum cprof_walk {

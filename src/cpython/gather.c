@@ -465,9 +465,9 @@ static void rotate(struct cprof_region *r, int middle, int nr)
 
 /*
  * Add the frame that is missing and its callers, up to one that is known, and
- * before it: so they stay in the order of calls.
+ * before it: so they stay in the order of calls. Returns the known one, or 0.
  */
-static void add_outside(struct cprof_gather *g, uintptr_t missing)
+static uintptr_t add_outside(struct cprof_gather *g, uintptr_t missing)
 {
 	uint32_t len = g->lay->frame.size;
 	int nr = g->outside_nr, at;
@@ -475,7 +475,7 @@ static void add_outside(struct cprof_gather *g, uintptr_t missing)
 	char frame[256];
 
 	if (len > sizeof(frame))
-		return;
+		return 0;
 	for (; missing && missing != met && !in_chunk(g, missing) &&
 		index_outside(g, missing) == g->outside_nr;
 		missing = cprof_frame_read(g->lay, missing, frame).previous) {
@@ -491,6 +491,7 @@ static void add_outside(struct cprof_gather *g, uintptr_t missing)
 	if (at < g->outside_nr)
 		rotate(g->outside + at, g->outside_nr - at, nr - at);
 	g->outside_nr = nr;
+	return missing;
 }
 
 /* The newest goes to the front, the oldest of `max` away. */
@@ -522,7 +523,7 @@ static void forget_bad(struct cprof_gather *g)
 }
 
 void cprof__gather_discover(
-	struct cprof_gather *g, const struct cprof_missing *missing)
+	struct cprof_gather *g, struct cprof_missing *missing)
 {
 	forget_bad(g);
 	if (missing->cframe)
@@ -531,7 +532,22 @@ void cprof__gather_discover(
 	/* Where a frame is unknown, the data stack may have grown. */
 	if (missing->frame || !g->chunk_nr)
 		list_chunks(g);
-	add_outside(g, missing->frame);
+	missing->caller = add_outside(g, missing->frame);
+}
+
+bool cprof__gather_has(const struct cprof_gather *g,
+	const struct cprof_raw_chain *chain,
+	const struct cprof_missing *missing)
+{
+	int i = index_outside(g, missing->frame), n = 0;
+
+	if (missing->cframe)
+		return chain->cframe == missing->cframe;
+	if (i < g->outside_nr)
+		return g->outside[i].visited;
+	while (n < chain->nr && chain->frame[n].frame != missing->frame)
+		n++;
+	return n < chain->nr;
 }
 
 /* The frames of this chain, leaf first, then others that may run again. */
@@ -539,15 +555,15 @@ static void save_outside(
 	const struct cprof_gather *g, struct cprof_chain_hint *hint)
 {
 	int others = g->lay->chunk.data ? OTHERS_MAX : OTHERS_OBJECTS_MAX;
+	int max = cprof_chain_hint_frames(g->lay);
 
 	hint->outside_nr = 0;
 	for (int i = 0; i < g->visited_nr; i++)
-		if (hint->outside_nr < CPROF_HINT_FRAMES)
+		if (hint->outside_nr < max)
 			hint->outside[hint->outside_nr++] =
 				g->outside[g->visited[i]].address;
 	for (int i = 0; i < g->outside_nr && others; i++) {
-		if (g->outside[i].visited ||
-			hint->outside_nr == CPROF_HINT_FRAMES)
+		if (g->outside[i].visited || hint->outside_nr == max)
 			continue;
 		hint->outside[hint->outside_nr++] = g->outside[i].address;
 		others--;

@@ -68,6 +68,7 @@ enum cprof_parse {
 /* The C-stack frame or the frame at this address is not in the gather. */
 struct cprof_missing {
 	uintptr_t cframe, frame;
+	uintptr_t caller; /* a known one that it led to, once discovered */
 };
 
 /* Begin with what the hint knows. */
@@ -87,7 +88,12 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
  * them, for the next try. Overwrites the peek list.
  */
 void cprof__gather_discover(
-	struct cprof_gather *g, const struct cprof_missing *missing);
+	struct cprof_gather *g, struct cprof_missing *missing);
+
+/* Does the chain of the last parse have in it what an earlier one lacked? */
+bool cprof__gather_has(const struct cprof_gather *g,
+	const struct cprof_raw_chain *chain,
+	const struct cprof_missing *missing);
 
 /* Keep for the next tick where the frames of `chain`, and others, lie. */
 void cprof__gather_save(struct cprof_gather *g,

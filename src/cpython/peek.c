@@ -17,12 +17,6 @@
 #define MAX_ELEMENTS  (9 * CALL_ELEMENTS) /* the deepest stack twice */
 
 /*
- * After so many bad addresses in one list the rest is left missing. It is more
- * than all that a thread's hint can name, twice.
- */
-#define MAX_BAD 2400
-
-/*
  * Past this the kernel refuses the whole call instead of one element. On x86
  * the last page is not a user's either.
  */
@@ -205,19 +199,15 @@ static int mark(struct cprof_peek *p, int from, int to, ssize_t got)
 void cprof_peek_run(struct cprof_peek *p)
 {
 	int64_t begin_ns = cprof_now_ns();
-	int bad = 0;
 
 	p->calls = 0;
-	for (int from = 0; from < p->nr && bad <= MAX_BAD; p->calls++) {
+	for (int from = 0; from < p->nr; p->calls++) {
 		int to = p->nr - from > CALL_ELEMENTS ? from + CALL_ELEMENTS
 						      : p->nr;
 		int upto = mark(p, from, to, copy(p, from, to));
 
-		if (upto < to) {
-			upto++; /* the bad one stays missing */
-			bad++;
-		}
-		from = upto;
+		/* The bad one stays missing. */
+		from = upto + (upto < to);
 	}
 	p->took_ns = cprof_now_ns() - begin_ns;
 }

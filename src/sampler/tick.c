@@ -70,7 +70,9 @@ static int begin_thread(
 		i++;
 	if (i == w->live_nr)
 		w->live_nr++;
-	w->live[i] = new_live(w, ref, &w->hint[i]);
+	w->live[i] = new_live(w, ref,
+		(void *)(w->hints +
+			 (size_t)i * cprof_chain_hint_size(w->opts->layout)));
 	return i;
 }
 

@@ -33,11 +33,12 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 	w->due = calloc(CPROF_MAX_THREADS, sizeof(*w->due));
 	w->stack = calloc(1, sizeof(*w->stack));
 	w->live = calloc(CPROF_MAX_THREADS, sizeof(*w->live));
-	w->hint = calloc(CPROF_MAX_THREADS, sizeof(*w->hint));
+	w->hints =
+		calloc(CPROF_MAX_THREADS, cprof_chain_hint_size(opts->layout));
 	w->seen = calloc(CPROF_MAX_SEEN_THREADS, sizeof(*w->seen));
 	w->task = calloc(CPROF_MAX_THREADS, sizeof(*w->task));
 	if (!w->threads || !w->live_of || !w->live_before || !w->due ||
-		!w->stack || !w->live || !w->hint || !w->seen || !w->task) {
+		!w->stack || !w->live || !w->hints || !w->seen || !w->task) {
 		r = cprof_fail(err, CPROF_ENOMEM, "out of memory");
 		goto fail;
 	}
@@ -57,7 +58,7 @@ void cprof__window_close(struct cprof_window *w)
 {
 	free(w->task);
 	free(w->seen);
-	free(w->hint);
+	free(w->hints);
 	free(w->live);
 	free(w->stack);
 	free(w->due);

@@ -64,8 +64,8 @@ struct cprof_window {
 	uint8_t *due; /* in the tick that runs: 0, or 1 + what the look told */
 	struct cprof_stack *stack; /* the one that is being charged */
 	struct cprof_live *live;
-	struct cprof_chain_hint *hint; /* for each `live` */
-	int live_nr;		       /* in use or free again */
+	char *hints; /* for each `live`, cprof_chain_hint_size() bytes */
+	int live_nr; /* in use or free again */
 	struct cprof_seen *seen;
 	uint32_t seen_nr;
 	bool list_stale; /* something did not fit: read the list anew */

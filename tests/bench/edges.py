@@ -112,7 +112,7 @@ def sample(work, seconds, hz):
     return _native.decode_profile(data)
 
 
-def judge(profile, edges, root):
+def judge(profile, edges):
     """(stacks, impossible, unsettled, with a frame gone) of the loop's thread."""
     total = bad = unsettled = gone = 0
     for locations, values, _labels in profile["samples"]:
@@ -138,6 +138,12 @@ def judge(profile, edges, root):
     return total, bad, unsettled, gone
 
 
+def measure(work, seconds, hz):
+    """What judge() says of `seconds` of `work`."""
+    edges = true_edges(work)
+    return judge(sample(work, seconds, hz), edges)
+
+
 def main():
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4
     hz = float(sys.argv[2]) if len(sys.argv) > 2 else 1000
@@ -145,8 +151,7 @@ def main():
         "workload", "stacks", "impossible", "unsettled", "code gone"))
     sums = [0, 0, 0, 0]
     for name, work in WORKLOADS.items():
-        edges = true_edges(work)
-        counts = judge(sample(work, seconds, hz), edges, name)
+        counts = measure(work, seconds, hz)
         sums = [a + b for a, b in zip(sums, counts)]
         show(name, counts)
     show("all", sums)

@@ -131,11 +131,6 @@ def native_id():
     return int(os.readlink("/proc/thread-self").rpartition("/")[2])
 
 
-def clock_of(tid):
-    """The same of another thread. The kernel makes the clock's id like this."""
-    return time.clock_gettime((~tid << 3) | 6)
-
-
 def run_async(coroutine):
     import asyncio  # slow, and few want it
 

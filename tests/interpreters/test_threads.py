@@ -123,6 +123,57 @@ say({r: seconds(samples, r) for r in roots})
         assert abs(seconds / seen["<module>"] - 1) < 0.05, (name, seen)
 
 
+BLOCKED = """
+import socket
+
+lock = threading.Lock()
+lock.acquire()
+pair = socket.socketpair()
+other = threading.Event()
+waiting = threading.Thread(target=other.wait)
+waiting.start()
+
+def busy():
+    while not stop:
+        sum(range(1000))
+
+def blocked(line=0):
+    here = sys._getframe().f_lineno + 1
+    %s  # blocks
+    return here
+
+threading.Thread(target=busy).start()
+# The window is the other thread's, so that the main thread is the one that blocks.
+samples = []
+window = threading.Thread(target=lambda: samples.extend(sample(seconds=1.5, hz=100)))
+window.start()
+end = threading.Thread(target=lambda: (
+    window.join(), lock.release(), pair[1].send(b"x"), other.set()))
+end.start()
+line = blocked()
+end.join()
+stop = True
+main = [s for s in samples if s[3].get("thread_id") == os.getpid()]
+total = sum(s[2] for s in samples if s[0][-1][0] == "<module>")
+right = sum(s[2] for s in main for f in s[0] if f[0] == "blocked" and f[2] == line)
+say({"right": right / total, "window": total / 1e9 / PACE, "main": len(main)})
+"""
+BLOCKERS = {
+    "lock": "lock.acquire()",
+    "join": "waiting.join()",
+    "recv": "pair[0].recv(1)",
+    "sleep": "time.sleep(1.5 * PACE)",
+}
+
+
+@pytest.mark.parametrize("blocker", sorted(BLOCKERS))
+def test_a_blocked_main_thread_stands_at_its_line(show, blocker):
+    seen = show(BLOCKED % BLOCKERS[blocker])
+    assert seen["main"], seen
+    assert seen["right"] >= 0.95, seen
+    assert 1.4 < seen["window"] < 1.6, seen
+
+
 def test_cpu_time_goes_to_those_who_used_it(show):
     seen = show(
         """
@@ -146,46 +197,49 @@ say({
     assert seen["idle"] < 0.1 * seen["used"], seen
 
 
-# Three that share the GIL, and one that computes without it.
+# Three that share the GIL, and one that computes without it; all within the window.
 TOTALS = """
 import hashlib
-ids = []
 BLOCK = b"x" * 1000000
+used = {}
 
 def digest():
-    while not stop:
-        hashlib.sha256(BLOCK)
+    hashlib.sha256(BLOCK)
 
-def identified(work):
-    ids.append(native_id())
-    work()
+def count():
+    x = 0
+    for _ in range(10000):
+        x += 1
 
-threads = [threading.Thread(target=identified, args=(w,)) for w in (
-    spin, spin, spin, digest)]
-[t.start() for t in threads]
-while len(ids) < len(threads):
-    time.sleep(0.01)
-before = [clock_of(i) for i in ids]
-data = _native.collect("CPU", int(3e9), int(5e6))
-after = [clock_of(i) for i in ids]
-stop = True
-[t.join() for t in threads]
-samples = read(data)
-say({
-    "used": [b - a for a, b in zip(before, after)],
-    "seen": [sum(s[2] for s in samples if s[3].get("thread_id") == i) / 1e9
-             for i in ids],
-})
+def work(function, go, end):
+    me = native_id()
+    go.wait()
+    before = thread_clock()
+    while time.monotonic() < end:
+        function()
+    used[me] = thread_clock() - before
+
+def at_work():
+    go = threading.Event()
+    end = time.monotonic() + 0.5 + 2 * PACE
+    threads = [threading.Thread(target=work, args=(f, go, end))
+               for f in (count, count, count, digest)]
+    [t.start() for t in threads]
+    time.sleep(0.3)  # the window is open
+    go.set()
+    [t.join() for t in threads]
+
+samples = sample_while(at_work, kind="CPU", seconds=0.8 / PACE + 2, hz=200)
+say([(used[i], sum(s[2] for s in samples if s[3].get("thread_id") == i) / 1e9)
+     for i in used])
 """
 
 
 def test_cpu_totals_are_those_of_the_threads_clocks(show):
     seen = show(TOTALS)
-    assert sum(seen["used"]) > 0.5, seen
-    assert sum(seen["seen"]) == pytest.approx(sum(seen["used"]), rel=0.02), seen
-    for s, used in zip(seen["seen"], seen["used"]):
-        # Between our reading of clocks and the window, one may run on for a slice.
-        assert s == pytest.approx(used, rel=0.02, abs=0.04), seen
+    assert len(seen) == 4
+    for used, profiled in seen:
+        assert profiled == pytest.approx(used, rel=0.02), seen
 
 
 SHARES = """

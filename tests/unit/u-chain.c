@@ -161,7 +161,7 @@ void test_chain__a_second_interpreter_has_the_same_numbers(void)
 		/* The same addresses and number, and other content. */
 		memcpy(name + w->py->lay->str.ascii_data, "new", 3);
 		w->thread = second;
-		w->hint = (struct cprof_chain_hint){ 0 };
+		cprof_chain_hint_reset(w->hint);
 		fake_push(second, code, 1);
 		settled(w, "new@1");
 		close_world(w);
@@ -194,8 +194,7 @@ void test_chain__each_version_shows_deep_stacks(void)
 		struct world *w = open_world_as(kind[i]);
 		char *code = fake_function(w->py, "f");
 
-		/* Deeper than what a hint holds. */
-		for (int n = 0; n < CPROF_HINT_FRAMES + 500; n++)
+		for (int n = 0; n < 3000; n++)
 			fake_push(w->thread, code, 1);
 		walk_whole(w);
 		walk_whole(w);
@@ -241,41 +240,46 @@ void test_chain__a_wrong_hint_costs_tries_and_nothing_else(void)
 	push(w, "root", 3);
 	push(w, "leaf", 1);
 	settled(w, "leaf@1 root@3");
-	w->hint.cframe[0] = fake_address(hole);
-	for (int i = 0; i < w->hint.chunk_nr; i++)
-		w->hint.chunk[i].address = fake_address(hole);
-	w->hint.outside_nr = CPROF_HINT_FRAMES;
-	for (int i = 0; i < CPROF_HINT_FRAMES; i++)
-		w->hint.outside[i] = fake_address(hole) + (uintptr_t)i;
+	w->hint->cframe[0] = fake_address(hole);
+	for (int i = 0; i < w->hint->chunk_nr; i++)
+		w->hint->chunk[i].address = fake_address(hole);
+	w->hint->outside_nr = cprof_chain_hint_frames(w->py->lay);
+	for (int i = 0; i < cprof_chain_hint_frames(w->py->lay); i++)
+		w->hint->outside[i] = fake_address(hole) + (uintptr_t)i;
 	settled(w, "leaf@1 root@3");
 	munmap(hole, 4096);
 	close_world(w);
 }
 
-/* More bad addresses than a list is tried for are no end of a thread. */
+/* All that a hint can name is bad, and yet it is no end of a thread. */
 void test_chain__the_worst_hint_does_not_end_a_thread(void)
 {
-	struct world *w = open_world();
 	char *hole =
 		mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(hole != MAP_FAILED);
-	push(w, "root", 3);
-	settled(w, "root@3");
-	w->hint.cframe_nr = CPROF_HINT_CFRAMES;
-	for (int i = 0; i < CPROF_HINT_CFRAMES; i++)
-		w->hint.cframe[i] = fake_address(hole) + (uintptr_t)i;
-	w->hint.chunk_nr = CPROF_HINT_CHUNKS;
-	for (int i = 0; i < CPROF_HINT_CHUNKS; i++) {
-		w->hint.chunk[i].address = fake_address(hole);
-		w->hint.chunk[i].len = 100;
+	for (int k = 0; k < KINDS; k++) {
+		struct world *w = open_world_as(kind[k]);
+		struct cprof_chain_hint *hint = w->hint;
+
+		push(w, "root", 3);
+		settled(w, "root@3");
+		hint->cframe_nr = CPROF_HINT_CFRAMES;
+		for (int i = 0; i < CPROF_HINT_CFRAMES; i++)
+			hint->cframe[i] = fake_address(hole) + (uintptr_t)i;
+		hint->chunk_nr = CPROF_HINT_CHUNKS;
+		for (int i = 0; i < CPROF_HINT_CHUNKS; i++) {
+			hint->chunk[i].address = fake_address(hole);
+			hint->chunk[i].len = 100;
+		}
+		hint->outside_nr =
+			(uint16_t)cprof_chain_hint_frames(w->py->lay);
+		for (int i = 0; i < hint->outside_nr; i++)
+			hint->outside[i] = fake_address(hole) + (uintptr_t)i;
+		settled(w, "root@3");
+		close_world(w);
 	}
-	w->hint.outside_nr = CPROF_HINT_FRAMES;
-	for (int i = 0; i < CPROF_HINT_FRAMES; i++)
-		w->hint.outside[i] = fake_address(hole) + (uintptr_t)i;
-	settled(w, "root@3");
 	munmap(hole, 4096);
-	close_world(w);
 }
 
 void test_chain__a_thread_without_a_frame_says_so(void)
@@ -382,18 +386,18 @@ void test_chain__an_ended_thread_is_told(void)
 	settled(w, "root@3");
 	w->stack->nr = 77;
 	fake_store(w->thread->state, w->py->lay->thread.id, 2);
-	CHECK_EQ(cprof_walk(w->walker, &ref, &w->hint, 9, w->stack),
+	CHECK_EQ(cprof_walk(w->walker, &ref, w->hint, 9, w->stack),
 		CPROF_WALK_ENDED);
 	CHECK_EQ(w->stack->nr, 77);
 	fake_store(w->thread->state, w->py->lay->thread.id, 1);
 	fake_store(w->thread->state, w->py->lay->thread.interp, 8);
-	CHECK_EQ(cprof_walk(w->walker, &ref, &w->hint, 10, w->stack),
+	CHECK_EQ(cprof_walk(w->walker, &ref, w->hint, 10, w->stack),
 		CPROF_WALK_ENDED);
 	ref.state = fake_address(hole);
-	CHECK_EQ(cprof_walk(w->walker, &ref, &w->hint, 11, w->stack),
+	CHECK_EQ(cprof_walk(w->walker, &ref, w->hint, 11, w->stack),
 		CPROF_WALK_ENDED);
 	ref.state = 0;
-	CHECK_EQ(cprof_walk(w->walker, &ref, &w->hint, 12, w->stack),
+	CHECK_EQ(cprof_walk(w->walker, &ref, w->hint, 12, w->stack),
 		CPROF_WALK_ENDED);
 	munmap(hole, 4096);
 	close_world(w);
@@ -838,8 +842,8 @@ static void walk_wild_memory(uint32_t hexversion)
 			fake_store(undo_at[n], 0, wild(&x, place, nr));
 		}
 		if (next_random(&x) % 50 == 0)
-			w->hint = (struct cprof_chain_hint){ 0 };
-		cprof_walk(w->walker, &ref, &w->hint, ++w->tick, w->stack);
+			cprof_chain_hint_reset(w->hint);
+		cprof_walk(w->walker, &ref, w->hint, ++w->tick, w->stack);
 		CHECK(tries(w) <= before + CPROF_WALK_TRIES);
 		CHECK(w->stack->nr >= 0 &&
 			w->stack->nr <= CPROF_MAX_KEPT_FRAMES);

@@ -16,7 +16,7 @@ struct world {
 	struct cprof_codes *codes;
 	struct cprof_walker *walker;
 	struct fake_thread *thread;
-	struct cprof_chain_hint hint;
+	struct cprof_chain_hint *hint;
 	struct cprof_stack *stack; /* of its own: a step outside is noticed */
 	uint32_t tick;
 	char text[8192];
@@ -48,8 +48,9 @@ static struct world *open_world_as(uint32_t hexversion)
 			 w->py->lay, w->peek, w->codes, &w->walker, NULL),
 		0);
 	w->thread = fake_thread(w->py, fake_interp(w->py), 1, 0);
+	w->hint = calloc(1, cprof_chain_hint_size(w->py->lay));
 	w->stack = calloc(1, sizeof(*w->stack));
-	CHECK(w->stack);
+	CHECK(w->hint && w->stack);
 	return w;
 }
 
@@ -64,6 +65,7 @@ static void close_world(struct world *w)
 	cprof_codes_destroy(w->codes);
 	cprof_peek_destroy(w->peek);
 	fake_python_destroy(w->py);
+	free(w->hint);
 	free(w->stack);
 	free(w);
 }
@@ -72,7 +74,7 @@ static enum cprof_walk walk(struct world *w)
 {
 	struct cprof_thread_ref ref = fake_ref(w->thread);
 	enum cprof_walk how =
-		cprof_walk(w->walker, &ref, &w->hint, ++w->tick, w->stack);
+		cprof_walk(w->walker, &ref, w->hint, ++w->tick, w->stack);
 
 	if (how != CPROF_WALK_ENDED)
 		CHECK(w->stack->nr >= 1 &&
