@@ -58,7 +58,10 @@ struct cprof_layout {
 		uint16_t datastack_chunk, datastack_top; /* from 3.11 */
 		uint16_t size;	      /* all of the above lie below */
 		uint16_t root_cframe; /* where `cframe` points without frames */
-		/* From 3.12: attached when `word & mask` is `value`. */
+		/*
+		 * From 3.12: has the GIL when `word & mask` is `value`.
+		 * Without a GIL being attached says nothing: 0.
+		 */
 		uint16_t attached, attached_mask, attached_value;
 	} thread; /* PyThreadState */
 	struct {

@@ -238,8 +238,10 @@ say([(used[i], sum(s[2] for s in samples if s[3].get("thread_id") == i) / 1e9)
 def test_cpu_totals_are_those_of_the_threads_clocks(show):
     seen = show(TOTALS)
     assert len(seen) == 4
+    assert sum(s for _, s in seen) == pytest.approx(sum(u for u, _ in seen), rel=0.02)
     for used, profiled in seen:
-        assert profiled == pytest.approx(used, rel=0.02), seen
+        # Those that were met on a CPU less than ten times share a scale.
+        assert profiled == pytest.approx(used, rel=0.02, abs=0.02), seen
 
 
 SHARES = """

@@ -121,7 +121,8 @@ static void check_reach(const struct cprof_layout *lay)
 	/* The leaf frame is told in one place, and who has the GIL. */
 	CHECK(!lay->thread.current_frame == !!lay->cframe.size);
 	CHECK(!lay->runtime.tstate_current == !!lay->thread.attached_mask ||
-		lay->version == 0x0306);
+		lay->version == 0x0306 ||
+		lay->builds >= CPROF_BUILD_FREE_THREADED);
 	CHECK(lay->cframe.current_frame + 8 <= lay->cframe.size ||
 		!lay->cframe.size);
 	CHECK(lay->frame.code + 8 <= lay->frame.size);
