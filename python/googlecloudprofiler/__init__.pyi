@@ -1,4 +1,4 @@
-from typing import Optional
+from typing import Any, Optional
 
 from googlecloudprofiler import __version__ as __version__
 from googlecloudprofiler import __version__ as version
@@ -17,5 +17,6 @@ def start(
     api_endpoint: Optional[str] = ...,
     zone: Optional[str] = ...,
     instance: Optional[str] = ...,
+    credentials: Optional[Any] = ...,
 ) -> None: ...
 def stop() -> None: ...

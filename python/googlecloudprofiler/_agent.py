@@ -4,11 +4,10 @@ import atexit
 import importlib.machinery
 import logging
 import os
-import platform
 import sys
 import threading
 
-from googlecloudprofiler import _config, _credentials, _selftest
+from googlecloudprofiler import _config, _options, _selftest, _tokens
 from googlecloudprofiler.__version__ import __version__
 
 _logger = logging.getLogger("googlecloudprofiler")
@@ -17,15 +16,6 @@ _client_logger = logging.getLogger("googlecloudprofiler.client")
 # verbose=0 to 3, as in the original agent; more is as 3.
 _LEVELS = [logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG]
 
-_NO_CREDENTIALS = (
-    "no credentials: set GOOGLE_APPLICATION_CREDENTIALS to a key file, pass "
-    "service_account_json_file, or use a local service by api_endpoint="
-    '"http://127.0.0.1:PORT"'
-)
-_NO_PROJECT = (
-    "Unable to determine the project ID from the environment. project ID mush be "
-    "provided if running outside of GCP."
-)
 _SECOND_CALL = (
     "googlecloudprofiler.start() called again after it was previously called. This "
     "function should only be called once. This call is ignored."
@@ -41,6 +31,7 @@ class _State:
 
     lock = threading.RLock()
     pid = None  # of the process that start() succeeded in
+    tokens = None  # the Refresher, where start() was given credentials
     exit_hook = False
     told_pid = None  # of the forked child that has said so
 
@@ -58,7 +49,8 @@ def start(
     *,
     api_endpoint=None,
     zone=None,
-    instance=None
+    instance=None,
+    credentials=None
 ):
     """Start profiling this process. Returns at once; call it from any thread.
 
@@ -70,9 +62,11 @@ def start(
             ^[a-z0-9]([-a-z0-9_.]{0,253}[a-z0-9])?$. Default: GAE_SERVICE, K_SERVICE.
         service_version: Version of the service. Default: GAE_VERSION, K_REVISION.
         project_id: Google Cloud project to send to. Default: GOOGLE_CLOUD_PROJECT,
-            then the project of the credentials.
-        service_account_json_file: Path of a key file. Default: Application Default
-            Credentials.
+            then the project of the credentials, then the metadata server's.
+        service_account_json_file: Path of a key file. Default: `credentials`, then
+            Application Default Credentials: the file that
+            GOOGLE_APPLICATION_CREDENTIALS names, the one that gcloud leaves, the
+            metadata server of Google's platforms.
         verbose: What the logger `googlecloudprofiler` lets through: 0 errors,
             1 warnings, 2 info, 3 and more debug messages.
         disable_cpu_profiling: Do not offer CPU profiles.
@@ -84,12 +78,14 @@ def start(
             http://host:port and unix:/path on loopback only, in plaintext and
             without credentials. Default: GOOGLE_CLOUD_PROFILER_ENDPOINT, then
             Google's.
-        zone: Label `zone` of the deployment.
-        instance: Label `instance` of each profile.
+        zone: Label `zone` of the deployment. Default: the metadata server's.
+        instance: Label `instance` of each profile. Default: the metadata server's.
+        credentials: An object of google.auth, such as google.auth.default()[0], that
+            gives the tokens.
 
     Raises:
         ValueError: A parameter is wrong, or the project, the service or the
-            credentials cannot be found.
+            credentials cannot be found and nothing hints at a metadata server.
         NotImplementedError: This operating system or this Python is not supported;
             the message names it.
     """
@@ -106,7 +102,8 @@ def start(
             _tell_forked()
             return
         native = _load_native()
-        options = _resolve(
+        options = _options.resolve(
+            native,
             service,
             service_version,
             project_id,
@@ -117,6 +114,7 @@ def start(
             api_endpoint,
             zone,
             instance,
+            credentials,
         )
         if discovery_service_url:
             _client_logger.warning(
@@ -126,6 +124,10 @@ def start(
         _selftest.run(native.walk_self)
         native.speak_through(_client_logger.log)
         native.start(**options)
+        if options["credentials_type"] == "object":
+            _State.tokens = _tokens.Refresher(
+                credentials, native.give_token, native.give_no_token
+            )
         _State.pid = os.getpid()
         _install_hooks()
         _logger.info("Google Cloud Profiler Python agent version: %s", __version__)
@@ -140,6 +142,9 @@ def stop():
         if _State.pid != os.getpid():
             return
         _State.pid = None
+        if _State.tokens:
+            _State.tokens.stop()
+            _State.tokens = None
         _load_native().stop()
 
 
@@ -176,69 +181,6 @@ def _is_made_for_this():
     """Whether there is a native module for this very build of Python."""
     name = "_native" + importlib.machinery.EXTENSION_SUFFIXES[0]
     return os.path.exists(os.path.join(os.path.dirname(__file__), name))
-
-
-def _resolve(
-    service,
-    service_version,
-    project_id,
-    key_file,
-    disable_cpu,
-    disable_wall,
-    period_ms,
-    api_endpoint,
-    zone,
-    instance,
-):
-    """The keyword arguments of _native.start(), in the original's order of checks."""
-    endpoint = _config.find_endpoint(api_endpoint)
-    credentials = None
-    if not endpoint.local:
-        if key_file:
-            credentials = _credentials.load_file(key_file)
-        else:
-            credentials = _credentials.find_default()
-        if not credentials:
-            raise _credentials.CredentialsError(_NO_CREDENTIALS)
-    if disable_cpu:
-        _client_logger.info("CPU profiling is disabled by disable_cpu_profiling")
-    if disable_wall:
-        _client_logger.info("Wall profiling is disabled by disable_wall_profiling")
-    if disable_cpu and disable_wall:
-        raise ValueError("No profiling mode is enabled.")
-    project = _credentials.find_project(project_id, credentials, bool(key_file))
-    if not project and endpoint.local:
-        project = "local"
-    if not project:
-        raise ValueError(_NO_PROJECT)
-    name = _config.find_service(service)
-    labels = [("language", "python")]
-    version = _config.find_version(service_version)
-    if version:
-        labels.append(("version", version))
-    if zone:
-        labels.append(("zone", zone))
-    return {
-        "transport_path": _transport_path(),
-        "target": endpoint.target,
-        "tls": endpoint.tls,
-        "credentials_type": credentials.type if credentials else None,
-        "credentials_json": credentials.json if credentials else None,
-        "project": project,
-        "service": name,
-        "labels": tuple(labels),
-        "instance": instance,
-        "cpu": not disable_cpu,
-        "wall": not disable_wall,
-        "period_ns": _config.check_period_ms(period_ms),
-        "user_agent": "gcloud-python-profiler/%s" % __version__,
-        "api_client": "gl-python/%s gccl/%s"
-        % (platform.python_version(), __version__),
-    }
-
-
-def _transport_path():
-    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "_transport.so")
 
 
 def _install_hooks():

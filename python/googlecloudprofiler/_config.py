@@ -1,8 +1,11 @@
 """What the agent is told to do: arguments beat environment beats defaults."""
 
+import logging
 import os
 import re
 from collections import namedtuple
+
+_logger = logging.getLogger("googlecloudprofiler.client")
 
 # The service's own pattern for a deployment's target.
 _SERVICE = re.compile(r"^[a-z0-9]([-a-z0-9_.]{0,253}[a-z0-9])?\Z")
@@ -18,6 +21,9 @@ DEFAULT_ENDPOINT = "cloudprofiler.googleapis.com:443"
 # The sampling period, in milliseconds. Below 1 the sampler would take more than
 # 3 % of a core; above 1000 a ten-second profile says nothing.
 PERIOD_MS_RANGE = (1, 1000)
+
+# The service takes 512 bytes a label and 1,024 for all of a deployment's.
+MAX_LABEL_BYTES = 480
 
 # `target` is gRPC's name for the address; `local` means plaintext on loopback.
 Endpoint = namedtuple("Endpoint", "target tls local")
@@ -52,6 +58,28 @@ def find_service(service, environ=os.environ):
 def find_version(version, environ=os.environ):
     """The service's version, or None: the argument, GAE_VERSION or K_REVISION."""
     return version or environ.get("GAE_VERSION") or environ.get("K_REVISION") or None
+
+
+def fit_label(name, value):
+    """The value of a label as the service takes it: cut with a warning where it is
+    longer than MAX_LABEL_BYTES in UTF-8. None stays None.
+
+    Raises:
+        TypeError: It is no string.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError("%s must be a str, not %s" % (name, type(value).__name__))
+    data = value.encode("utf-8", "replace")
+    if len(data) <= MAX_LABEL_BYTES:
+        return value
+    _logger.warning(
+        "The %s is longer than the %d bytes that a label may have, and is cut",
+        name,
+        MAX_LABEL_BYTES,
+    )
+    return data[:MAX_LABEL_BYTES].decode("utf-8", "ignore")
 
 
 def check_period_ms(period_ms):

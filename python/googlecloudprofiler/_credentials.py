@@ -1,14 +1,16 @@
-"""Credential files: found and read here, understood by gRPC core.
+"""Credentials: found and checked here, used by the native agent.
 
-The text of a file is handed on as it is; it is in no message and no log.
+What is secret in them is in no message and no log. A file is handed on by its path:
+the agent reads it again when it has changed.
 """
 
 import json
 import os
 from collections import namedtuple
 
-# `type` and `json` are what gRPC core gets; `project_id` is the file's, or None.
-Credentials = namedtuple("Credentials", "type json project_id")
+# `type` is a file's, "metadata" for the metadata server's tokens, or "object" for
+# those of an object of google.auth. `project_id` and `quota_project` may be None.
+Credentials = namedtuple("Credentials", "type path project_id quota_project")
 
 # A key file has 2.4 kB; what is longer than this is something else.
 _MAX_BYTES = 1 << 20
@@ -17,7 +19,13 @@ _MAX_BYTES = 1 << 20
 _SUPPORTED = {
     "service_account": ("private_key_id", "private_key", "client_email", "client_id"),
     "authorized_user": ("client_id", "client_secret", "refresh_token"),
+    "external_account": ("audience", "subject_token_type", "token_url"),
 }
+
+_BY_OBJECT = (
+    "install google-auth and pass start(credentials=google.auth.default("
+    'scopes=["https://www.googleapis.com/auth/monitoring.write"])[0])'
+)
 
 
 class CredentialsError(ValueError):
@@ -36,6 +44,29 @@ def load_file(path):
         MissingFileError: There is no such file.
         CredentialsError: It cannot be read, or its type is not supported.
     """
+    path = os.path.abspath(path)
+    content = _read_object(path)
+    kind = content.get("type")
+    if not isinstance(kind, str) or kind not in _SUPPORTED:
+        raise CredentialsError(
+            "credentials file '%s' has the type %r, which is not one of %s; %s"
+            % (path, str(kind)[:64], ", ".join(sorted(_SUPPORTED)), _BY_OBJECT)
+        )
+    for field in _SUPPORTED[kind]:
+        if not isinstance(content.get(field), str) or not content[field]:
+            raise CredentialsError("credentials file '%s' has no %s" % (path, field))
+    if kind == "service_account" and "-----BEGIN" not in content["private_key"]:
+        raise CredentialsError(
+            "credentials file '%s' has a private_key that is not in PEM form" % path
+        )
+    if kind == "external_account":
+        _check_source(path, content.get("credential_source"))
+    return Credentials(
+        kind, path, _text(content, "project_id"), _text(content, "quota_project_id")
+    )
+
+
+def _read_object(path):
     try:
         with open(path, "rb") as f:
             data = f.read(_MAX_BYTES + 1)
@@ -51,29 +82,32 @@ def load_file(path):
         raise CredentialsError("credentials file '%s' is too long" % path)
     # Not `from e`: the parser's message may hold a piece of the file.
     try:
-        text = data.decode("utf-8")
-        content = json.loads(text)
-        kind = content["type"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        content = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
         raise CredentialsError(
             "credentials file '%s' is not a JSON object with a type" % path
-        ) from None
-    if not isinstance(kind, str) or kind not in _SUPPORTED:
-        raise CredentialsError(
-            "credentials file '%s' has the type %r, which is not supported; use one "
-            "of: %s" % (path, str(kind)[:64], ", ".join(sorted(_SUPPORTED)))
         )
-    for field in _SUPPORTED[kind]:
-        if not isinstance(content.get(field), str) or not content[field]:
-            raise CredentialsError(
-                "credentials file '%s' has no %s" % (path, field)
-            )
-    if kind == "service_account" and "-----BEGIN" not in content["private_key"]:
+    return content
+
+
+def _check_source(path, source):
+    """Where an external account's own token comes from: core runs no programs."""
+    if not isinstance(source, dict):
         raise CredentialsError(
-            "credentials file '%s' has a private_key that is not in PEM form" % path
+            "credentials file '%s' has no credential_source" % path
         )
-    project = content.get("project_id")
-    return Credentials(kind, text, project if isinstance(project, str) else None)
+    if "executable" in source:
+        raise CredentialsError(
+            "credentials file '%s' runs a program for its token, which is not "
+            "supported; %s" % (path, _BY_OBJECT)
+        )
+
+
+def _text(content, field):
+    value = content.get(field)
+    return value if isinstance(value, str) and value else None
 
 
 def find_default(environ=os.environ):
@@ -95,6 +129,33 @@ def find_default(environ=os.environ):
     return load_file(path) if os.path.exists(path) else None
 
 
+def of_metadata_server():
+    """The Credentials that the metadata server gives out tokens for."""
+    return Credentials("metadata", None, None, None)
+
+
+def of_object(credentials):
+    """Those of an object of google.auth, or one that looks like it: it has
+    `refresh(request)`, `token` and `expiry`.
+
+    Raises:
+        TypeError: It does not.
+    """
+    if not callable(getattr(credentials, "refresh", None)) or not hasattr(
+        credentials, "token"
+    ):
+        raise TypeError(
+            "credentials must be an object of google.auth, not %s"
+            % type(credentials).__name__
+        )
+    return Credentials(
+        "object",
+        None,
+        getattr(credentials, "project_id", None),
+        getattr(credentials, "quota_project_id", None),
+    )
+
+
 def find_project(project_id, credentials, from_argument, environ=os.environ):
     """The project's id, or None.
 
@@ -108,3 +169,11 @@ def find_project(project_id, credentials, from_argument, environ=os.environ):
         if name:
             return name
     return credentials.project_id if credentials else None
+
+
+def find_quota_project(credentials, environ=os.environ):
+    """The project that pays for the calls, or None for the credentials' own:
+    GOOGLE_CLOUD_QUOTA_PROJECT, else the one in the credentials."""
+    if not credentials:
+        return None
+    return environ.get("GOOGLE_CLOUD_QUOTA_PROJECT") or credentials.quota_project

@@ -6,19 +6,28 @@ def start(
     transport_path: str,
     target: str,
     tls: bool,
+    proxy: Optional[str],
+    roots: Tuple[str, ...],
     credentials_type: Optional[str],
-    credentials_json: Optional[str],
-    project: str,
+    credentials_path: Optional[str],
+    quota_project: Optional[str],
+    metadata_host: Optional[str],
+    project: Optional[str],
     service: str,
     labels: Tuple[Tuple[str, str], ...],
+    zone: bool,
     instance: Optional[str],
     cpu: bool,
     wall: bool,
     period_ns: int,
     user_agent: str,
     api_client: str,
+    backoff_ns: Tuple[int, int] = ...,
 ) -> None:
     """Start the agent's thread; nothing has been connected yet.
+
+    `zone` tells that the labels have one. `backoff_ns` is for tests: the bounds of the
+    wait after a failure.
 
     Raises ValueError when an agent runs already, NotImplementedError in a forked
     child and on a Python that is not served.
@@ -29,6 +38,21 @@ def stop() -> None:
 
 def running() -> bool:
     """Whether an agent was started and not stopped."""
+
+def metadata(host: Optional[str], key: str, timeout_s: float) -> Optional[str]:
+    """A value of the metadata server at `host` (as GCE_METADATA_HOST), or None where
+    there is no such value. Raises OSError without an answer within 0 to 60 seconds,
+    ValueError for a host that is no address.
+    """
+
+def give_token(token: str, left_s: float) -> bool:
+    """Give the agent an access token with its seconds to live, at most a day.
+
+    False where the service has refused this very token.
+    """
+
+def give_no_token(why: str) -> None:
+    """Tell the agent why there is none: the name of an error, and no secret."""
 
 def collect(kind: str, duration_ns: int, period_ns: int) -> bytes:
     """Sample this process from the calling thread; a gzipped pprof profile.

@@ -11,20 +11,20 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/thread.h"
-#include "transport/transport.h"
+#include "google/given.h"
 
-/* All strings of the options: certificates are the long ones. */
-#define STRINGS_BYTES (4 << 20)
+/* All strings of the options: paths are the long ones. */
+#define STRINGS_BYTES (256 << 10)
 
 struct agent {
 	struct cprof_agent_options opts;
 	struct cprof_arena strings;
+	struct cprof_link *link;
 	uint64_t random;
 
 	atomic_bool stop;
 	pthread_mutex_t lock;	/* protects what follows */
 	pthread_cond_t changed; /* `stop` or `ended` */
-	struct cprof_profiler *profiler;
 	bool ended;
 	int users; /* the thread and the process: the last one frees */
 };
@@ -43,6 +43,7 @@ static void after_fork_in_child(void)
 	process.agent = NULL;
 	process.forked = true;
 	cprof_log_abandon();
+	cprof_given_clear();
 }
 
 static const char *keep(struct agent *a, const char *s)
@@ -58,12 +59,13 @@ static const char *keep(struct agent *a, const char *s)
 /* False when the strings are too long for the arena. */
 static bool keep_strings(struct agent *a)
 {
-	struct cprof_profiler_options *p = &a->opts.profiler;
+	struct cprof_link_options *l = &a->opts.link;
+	struct cprof_profiler_options *p = &l->profiler;
 	struct cprof_deployment *d = &p->deployment;
-	const char **all[] = { &a->opts.transport_path, &p->channel.target,
-		&p->channel.credentials_json, &p->channel.roots_pem,
+	const char **all[] = { &l->transport_path, &l->key_path,
+		&l->metadata_host, &p->channel.target, &p->channel.proxy,
 		&p->channel.user_agent, &p->api_client, &p->instance,
-		&d->project, &d->target };
+		&p->quota_project, &d->project, &d->target };
 	bool fits = true;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -71,6 +73,10 @@ static bool keep_strings(struct agent *a)
 
 		*all[i] = keep(a, *all[i]);
 		fits = fits && (*all[i] != NULL) == given;
+	}
+	for (size_t i = 0; i < l->root_nr; i++) {
+		l->root[i] = keep(a, l->root[i]);
+		fits = fits && l->root[i];
 	}
 	for (size_t i = 0; i < d->label_nr; i++) {
 		d->label[i].name = keep(a, d->label[i].name);
@@ -98,6 +104,9 @@ static int create(const struct cprof_agent_options *opts, struct agent **ret,
 			STRINGS_BYTES);
 		goto fail_strings;
 	}
+	r = cprof_link_create(&a->opts.link, &a->stop, &a->link, err);
+	if (r < 0)
+		goto fail_strings;
 	a->random = (uint64_t)cprof_now_ns() | 1;
 	pthread_mutex_init(&a->lock, NULL);
 	cprof_cond_init(&a->changed);
@@ -121,6 +130,7 @@ static void leave(struct agent *a)
 	pthread_mutex_unlock(&a->lock);
 	if (!last)
 		return;
+	cprof_link_destroy(a->link);
 	pthread_cond_destroy(&a->changed);
 	pthread_mutex_destroy(&a->lock);
 	cprof_arena_finish(&a->strings);
@@ -132,8 +142,8 @@ static int create_profile(void *ctx, struct cprof_assignment *ret,
 {
 	struct agent *a = ctx;
 
-	return cprof_profiler_create_profile(a->profiler, a->opts.type,
-		a->opts.type_nr, ret, ret_retry_ns, err);
+	return cprof_link_create_profile(
+		a->link, a->opts.type, a->opts.type_nr, ret, ret_retry_ns, err);
 }
 
 static int update_profile(void *ctx, const struct cprof_assignment *assignment,
@@ -141,8 +151,8 @@ static int update_profile(void *ctx, const struct cprof_assignment *assignment,
 {
 	struct agent *a = ctx;
 
-	return cprof_profiler_update_profile(
-		a->profiler, assignment, profile, len, err);
+	return cprof_link_update_profile(
+		a->link, assignment, profile, len, err);
 }
 
 static int collect(void *ctx, enum cprof_profile_type type, int64_t duration_ns,
@@ -186,56 +196,19 @@ static const struct cprof_loop_ops ops = {
 	.random = next_random,
 };
 
-static int connect_profiler(struct agent *a, struct cprof_error *err)
-{
-	struct cprof_profiler_options *opts = &a->opts.profiler;
-	struct cprof_profiler *profiler = NULL;
-	int r = cprof_transport_load(
-		a->opts.transport_path, &opts->transport, err);
-
-	if (r < 0)
-		return r;
-	r = opts->transport->start(err);
-	if (r < 0)
-		return r;
-	r = cprof_profiler_open(opts, &profiler, err);
-	if (opts->channel.credentials_json)
-		explicit_bzero((char *)opts->channel.credentials_json,
-			strlen(opts->channel.credentials_json));
-	if (r < 0)
-		return r;
-	pthread_mutex_lock(&a->lock);
-	a->profiler = profiler;
-	if (a->stop)
-		cprof_profiler_cancel(profiler);
-	pthread_mutex_unlock(&a->lock);
-	return 0;
-}
-
-static void disconnect(struct agent *a)
-{
-	struct cprof_profiler *profiler;
-
-	/* From here on nobody else can reach it to cancel. */
-	pthread_mutex_lock(&a->lock);
-	profiler = a->profiler;
-	a->profiler = NULL;
-	pthread_mutex_unlock(&a->lock);
-	cprof_profiler_close(profiler);
-}
-
 static void *run(void *arg)
 {
 	struct agent *a = arg;
 	struct cprof_error err;
 
 	cprof_thread_name(CPROF_THREAD_PREFIX "agent");
-	if (connect_profiler(a, &err) < 0)
+	if (cprof_link_load(a->link, &err) < 0)
 		cprof_log(
 			CPROF_ERROR, "Cannot start profiling: %s", err.message);
 	else
-		cprof_loop_run(&ops, a, a->opts.type, a->opts.type_nr);
-	disconnect(a);
+		cprof_loop_run(&ops, a, a->opts.type, a->opts.type_nr,
+			a->opts.backoff_min_ns, a->opts.backoff_max_ns);
+	cprof_link_disconnect(a->link);
 	pthread_mutex_lock(&a->lock);
 	a->ended = true;
 	pthread_cond_broadcast(&a->changed);
@@ -297,8 +270,7 @@ void cprof_agent_stop(void)
 		return;
 	pthread_mutex_lock(&a->lock);
 	a->stop = true;
-	if (a->profiler)
-		cprof_profiler_cancel(a->profiler);
+	cprof_link_cancel(a->link);
 	pthread_cond_broadcast(&a->changed);
 	while (!a->ended &&
 		cprof_cond_wait_until(&a->changed, &a->lock, when_ns))

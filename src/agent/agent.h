@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/link.h"
 #include "base/error.h"
-#include "rpc/profiler.h"
 #include "sampler/sampler.h"
 
 /*
@@ -13,13 +13,14 @@
  * loop. There is at most one. start and stop may be called from any thread.
  */
 
-/* Strings are copied; the credentials' copy is wiped once core has them. */
+/* Strings are copied. */
 struct cprof_agent_options {
-	const char *transport_path;		/* of _transport.so */
-	struct cprof_profiler_options profiler; /* less its `transport` */
+	struct cprof_link_options link;
 	struct cprof_sampler_options sampler;
 	enum cprof_profile_type type[2];
 	size_t type_nr;
+	/* For tests: the backoff's bounds; 0 means those of limits.h. */
+	int64_t backoff_min_ns, backoff_max_ns;
 };
 
 /*

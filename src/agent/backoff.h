@@ -9,10 +9,13 @@
  * the service asks for.
  */
 struct cprof_backoff {
+	int64_t min_ns, max_ns;
 	int64_t envelope_ns;
 };
 
-void cprof_backoff_init(struct cprof_backoff *b);
+/* Other bounds than a minute and an hour are for tests; 0 stands for those. */
+void cprof_backoff_init(
+	struct cprof_backoff *b, int64_t min_ns, int64_t max_ns);
 
 /* After a success: the envelope is small again. */
 void cprof_backoff_reset(struct cprof_backoff *b);

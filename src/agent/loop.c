@@ -1,6 +1,7 @@
 #include "agent/loop.h"
 
 #include "agent/backoff.h"
+#include "agent/words.h"
 #include "base/limits.h"
 #include "base/log.h"
 
@@ -14,7 +15,7 @@ struct loop {
 	size_t type_nr;
 	struct cprof_backoff backoff;
 	unsigned int failures; /* of CreateProfile, in a row, ABORTED apart */
-	unsigned int warned;   /* a bit for each code told in this outage */
+	unsigned int warned;   /* a bit for each kind told in this outage */
 	bool complained;       /* of an assignment, since one went well */
 };
 
@@ -27,16 +28,21 @@ static bool enabled(const struct loop *l, enum cprof_profile_type type)
 }
 
 /* Each kind of failure is told once in an outage; the rest is for debugging. */
-static enum cprof_level failure_level(struct loop *l, enum cprof_code code)
+static bool is_news(struct loop *l, const struct cprof_error *err)
 {
-	unsigned int bit = 1U << -(int)code;
+	enum cprof_trouble trouble = cprof_trouble_of(err);
+	unsigned int bit = trouble != CPROF_TROUBLE_OTHER
+				   ? 1U << trouble
+				   : 1U << (CPROF_TROUBLES - (int)err->code);
 
 	if (l->warned & bit)
-		return CPROF_DEBUG;
-	if (code == CPROF_EUNAVAILABLE && l->failures <= QUIET_FAILURES)
-		return CPROF_DEBUG;
+		return false;
+	if (err->code == CPROF_EUNAVAILABLE &&
+		trouble != CPROF_TROUBLE_CERTIFICATE &&
+		l->failures <= QUIET_FAILURES)
+		return false;
 	l->warned |= bit;
-	return CPROF_WARNING;
+	return true;
 }
 
 /* The service let us in: what went wrong before is over. */
@@ -53,18 +59,22 @@ static bool back_off(
 {
 	int64_t delay_ns = cprof_backoff_next(
 		&l->backoff, retry_ns, l->ops->random(l->ctx));
-	enum cprof_level level = CPROF_DEBUG;
+	const char *advice = "";
+	bool news = false;
 
 	/* To have nothing for us is an answer. */
 	if (err->code == CPROF_EABORTED) {
 		recovered(l);
 	} else {
 		l->failures++;
-		level = failure_level(l, err->code);
+		news = is_news(l, err);
 	}
-	cprof_log(level,
-		"Failed to create profile (will retry after %.3fs): %s",
-		(double)delay_ns / CPROF_NS_PER_S, err->message);
+	if (news)
+		advice = cprof_trouble_advice(cprof_trouble_of(err));
+	cprof_log(news ? CPROF_WARNING : CPROF_DEBUG,
+		"Failed to create profile (will retry after %.3fs): %s%s%s",
+		(double)delay_ns / CPROF_NS_PER_S, err->message,
+		*advice ? "; " : "", advice);
 	return l->ops->wait(l->ctx, delay_ns);
 }
 
@@ -163,7 +173,8 @@ static bool run_round(struct loop *l)
 }
 
 void cprof_loop_run(const struct cprof_loop_ops *ops, void *ctx,
-	const enum cprof_profile_type *type, size_t type_nr)
+	const enum cprof_profile_type *type, size_t type_nr,
+	int64_t backoff_min_ns, int64_t backoff_max_ns)
 {
 	struct loop l = {
 		.ops = ops,
@@ -172,7 +183,7 @@ void cprof_loop_run(const struct cprof_loop_ops *ops, void *ctx,
 		.type_nr = type_nr,
 	};
 
-	cprof_backoff_init(&l.backoff);
+	cprof_backoff_init(&l.backoff, backoff_min_ns, backoff_max_ns);
 	while (run_round(&l))
 		;
 }

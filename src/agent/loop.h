@@ -34,8 +34,10 @@ struct cprof_loop_ops {
 /*
  * Run until one of the ops answers CPROF_ECANCELED or `wait` false. No answer
  * of the service ends it. Assignments of a type not among `type` are declined.
+ * The bounds of the backoff are as in cprof_backoff_init().
  */
 void cprof_loop_run(const struct cprof_loop_ops *ops, void *ctx,
-	const enum cprof_profile_type *type, size_t type_nr);
+	const enum cprof_profile_type *type, size_t type_nr,
+	int64_t backoff_min_ns, int64_t backoff_max_ns);
 
 #endif

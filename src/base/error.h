@@ -13,12 +13,14 @@ enum cprof_code {
 	CPROF_EINVAL = -2, /* bad configuration, or refused as such */
 	CPROF_EIO = -3,	   /* the operating system said no */
 	CPROF_EAUTH = -4,  /* no credentials, or the server refused them */
-	CPROF_EUNAVAILABLE = -5, /* try again later */
-	CPROF_ETOOBIG = -6,	 /* a limit in limits.h was hit */
-	CPROF_EFORMAT = -7,	 /* bytes from outside do not parse */
-	CPROF_ECANCELED = -8,	 /* stopped from our own side */
-	CPROF_EABORTED = -9,	 /* the service has nothing to do for us now */
-	CPROF_EUNSUPPORTED = -10 /* this interpreter or kernel is not served */
+	CPROF_EUNAVAILABLE = -5,  /* try again later */
+	CPROF_ETOOBIG = -6,	  /* a limit in limits.h was hit */
+	CPROF_EFORMAT = -7,	  /* bytes from outside do not parse */
+	CPROF_ECANCELED = -8,	  /* stopped from our own side */
+	CPROF_EABORTED = -9,	  /* the service has nothing to do for us now */
+	CPROF_EUNSUPPORTED = -10, /* this interpreter or kernel is not served */
+	CPROF_EDENIED = -11,	  /* known, but may not do this */
+	CPROF_ENOTFOUND = -12	  /* the peer knows no such thing */
 };
 
 struct cprof_error {

@@ -28,7 +28,24 @@
 #define CPROF_RECONNECT_MIN_NS	(1 * CPROF_NS_PER_S)	/* core, while down */
 #define CPROF_RECONNECT_MAX_NS	(30 * CPROF_NS_PER_S)	/* less than ours */
 
+/* Google's metadata server */
+#define CPROF_MAX_HEAD_BYTES	    (16 << 10) /* status, headers: some 300 */
+#define CPROF_MAX_METADATA_BYTES    (4 << 10)  /* a value, blanks around it */
+#define CPROF_MAX_TOKEN_BYTES	    (4 << 10)  /* Google names 2048 */
+#define CPROF_MAX_TOKEN_REPLY_BYTES (8 << 10)
+#define CPROF_MAX_TOKEN_LIFE_NS	    (24 * 3600 * CPROF_NS_PER_S)
+#define CPROF_TOKEN_EARLY_NS	    (300 * CPROF_NS_PER_S) /* as server */
+#define CPROF_TOKEN_TIMEOUT_NS	    (3 * CPROF_NS_PER_S)
+#define CPROF_HTTP_LOOK_NS	    (50 * CPROF_NS_PER_MS) /* for a stop */
+
+/* what is read of files */
+#define CPROF_MAX_KEY_BYTES   (1 << 20) /* a key file has 2.4 kB */
+#define CPROF_MAX_ROOTS_BYTES (4 << 20) /* a system's has 0.2 MB */
+#define CPROF_MAX_ROOT_FILES  1000	/* of a folder; Debian's has 140 */
+
 /* time */
+#define CPROF_METADATA_PATIENCE_NS (5 * CPROF_NS_PER_S)	   /* a machine boots */
+#define CPROF_GIVEN_PATIENCE_NS	   (10 * CPROF_NS_PER_S)   /* a first token */
 #define CPROF_CREATE_DEADLINE_NS   (3600 * CPROF_NS_PER_S) /* server's own */
 #define CPROF_UPDATE_DEADLINE_NS   (30 * CPROF_NS_PER_S)   /* API's advice */
 #define CPROF_KEEPALIVE_NS	   (300 * CPROF_NS_PER_S) /* less is punished */

@@ -1,5 +1,6 @@
 #include "rpc/profiler.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,16 +22,26 @@ struct cprof_profiler {
 	struct cprof_buffer deployment; /* CreateProfile, less the types */
 	char *api_client;
 	char *instance; /* NULL for none */
+	char *quota_project;
+	bool tls;
+	char *authorization;
 };
+
+/* NULL stays NULL. */
+static int copy_string(const char *s, char **ret, struct cprof_error *err)
+{
+	*ret = s ? strdup(s) : NULL;
+	if (s && !*ret)
+		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
+	return 0;
+}
 
 static int copy_strings(struct cprof_profiler *p,
 	const struct cprof_profiler_options *opts, struct cprof_error *err)
 {
-	if (opts->instance) {
-		p->instance = strdup(opts->instance);
-		if (!p->instance)
-			return cprof_fail(err, CPROF_ENOMEM, "out of memory");
-	}
+	if (copy_string(opts->instance, &p->instance, err) < 0 ||
+		copy_string(opts->quota_project, &p->quota_project, err) < 0)
+		return CPROF_ENOMEM;
 	if (asprintf(&p->api_client, "%s grpc/%s", opts->api_client,
 		    p->transport->version()) < 0) {
 		p->api_client = NULL;
@@ -48,9 +59,6 @@ static int fill(struct cprof_profiler *p,
 		&opts->deployment, NULL, 0, &p->deployment, err);
 	if (r < 0)
 		return r;
-	r = p->transport->start(err);
-	if (r < 0)
-		return r;
 	r = copy_strings(p, opts, err);
 	if (r < 0)
 		return r;
@@ -66,6 +74,7 @@ int cprof_profiler_open(const struct cprof_profiler_options *opts,
 	if (!p)
 		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
 	p->transport = opts->transport;
+	p->tls = opts->channel.security == CPROF_SECURITY_TLS;
 	cprof_buffer_init(&p->deployment, CPROF_MAX_REPLY_BYTES);
 	r = fill(p, opts, err);
 	if (r < 0) {
@@ -76,6 +85,14 @@ int cprof_profiler_open(const struct cprof_profiler_options *opts,
 	return 0;
 }
 
+static void forget_authorization(struct cprof_profiler *p)
+{
+	if (p->authorization)
+		explicit_bzero(p->authorization, strlen(p->authorization));
+	free(p->authorization);
+	p->authorization = NULL;
+}
+
 void cprof_profiler_close(struct cprof_profiler *p)
 {
 	if (!p)
@@ -84,18 +101,38 @@ void cprof_profiler_close(struct cprof_profiler *p)
 	cprof_buffer_finish(&p->deployment);
 	free(p->api_client);
 	free(p->instance);
+	free(p->quota_project);
+	forget_authorization(p);
 	free(p);
+}
+
+int cprof_profiler_authorize(
+	struct cprof_profiler *p, const char *header, struct cprof_error *err)
+{
+	if (!p->tls)
+		return cprof_fail(
+			err, CPROF_EINVAL, "a token is sent over TLS only");
+	forget_authorization(p);
+	return copy_string(header, &p->authorization, err);
 }
 
 static int call(struct cprof_profiler *p, struct cprof_call *c,
 	const struct cprof_buffer *body, struct cprof_reply *ret,
 	struct cprof_error *err)
 {
-	const struct cprof_metadata client = { "x-goog-api-client",
-		p->api_client };
+	struct cprof_metadata header[3];
+	size_t nr = 0;
 
-	c->metadata = &client;
-	c->metadata_nr = 1;
+	header[nr++] =
+		(struct cprof_metadata){ "x-goog-api-client", p->api_client };
+	if (p->quota_project)
+		header[nr++] = (struct cprof_metadata){ "x-goog-user-project",
+			p->quota_project };
+	if (p->authorization)
+		header[nr++] = (struct cprof_metadata){ "authorization",
+			p->authorization };
+	c->metadata = header;
+	c->metadata_nr = nr;
 	c->body = body->data;
 	c->body_len = body->len;
 	return p->transport->call(p->channel, c, ret, err);

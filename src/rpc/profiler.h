@@ -18,8 +18,11 @@ struct cprof_profiler_options {
 	struct cprof_deployment deployment;
 	const char *api_client; /* the header x-goog-api-client, less grpc/ */
 	const char *instance;	/* a label of each profile; NULL for none */
+	const char
+		*quota_project; /* that pays for the calls; NULL: the key's */
 };
 
+/* The transport was started before. */
 int cprof_profiler_open(const struct cprof_profiler_options *opts,
 	struct cprof_profiler **ret, struct cprof_error *err);
 
@@ -35,6 +38,13 @@ int cprof_profiler_create_profile(struct cprof_profiler *p,
 	const enum cprof_profile_type *type, size_t type_nr,
 	struct cprof_assignment *ret, int64_t *ret_retry_ns,
 	struct cprof_error *err);
+
+/*
+ * From now on calls carry `header` as their `authorization`, on TLS only. It is
+ * copied, and wiped when the next one comes or with the profiler.
+ */
+int cprof_profiler_authorize(
+	struct cprof_profiler *p, const char *header, struct cprof_error *err);
 
 /* Send the gzipped profile that was asked for. One try. */
 int cprof_profiler_update_profile(struct cprof_profiler *p,

@@ -83,8 +83,10 @@ static void fill_args(
 	cprof__args_add(a, GRPC_ARG_ENABLE_CHANNELZ, 0);
 	cprof__args_add(a, GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
 	cprof__args_add(a, GRPC_ARG_DNS_ENABLE_SRV_QUERIES, 0);
-	/* What is said in plain text stays here: not even to a proxy. */
-	if (opts->security == CPROF_SECURITY_PLAINTEXT)
+	/* Which proxy counts is decided where the environment is read. */
+	if (opts->proxy && opts->security == CPROF_SECURITY_TLS)
+		cprof__args_add_string(a, GRPC_ARG_HTTP_PROXY, opts->proxy);
+	else
 		cprof__args_add(a, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
 }
 

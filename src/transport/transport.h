@@ -26,7 +26,8 @@ enum cprof_security {
 enum cprof_credentials {
 	CPROF_CREDENTIALS_NONE,
 	CPROF_CREDENTIALS_SERVICE_ACCOUNT, /* a service account's key file */
-	CPROF_CREDENTIALS_AUTHORIZED_USER  /* a user's refresh token */
+	CPROF_CREDENTIALS_AUTHORIZED_USER, /* a user's refresh token */
+	CPROF_CREDENTIALS_EXTERNAL_ACCOUNT /* a token of another identity */
 };
 
 struct cprof_channel;
@@ -36,6 +37,7 @@ struct cprof_channel_options {
 	enum cprof_credentials credentials; /* with TLS only */
 	const char *credentials_json;
 	const char *roots_pem;	/* NULL: where core looks by itself */
+	const char *proxy;	/* "http://host:port", with TLS; NULL: none */
 	const char *user_agent; /* put before core's own */
 	int64_t keepalive_ns, keepalive_timeout_ns;
 	size_t max_reply_bytes;

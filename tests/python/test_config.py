@@ -158,7 +158,7 @@ def test_an_endpoint_of_another_form_is_refused(text):
     ],
 )
 def test_project(argument, from_argument, environ, own, want):
-    credentials = _credentials.Credentials("service_account", "{}", own)
+    credentials = _credentials.Credentials("service_account", "/k", own, None)
     found = _credentials.find_project(argument, credentials, from_argument, environ)
     assert found == want
 
@@ -188,12 +188,9 @@ def write(path, **content):
 
 
 @pytest.mark.parametrize("kind", ["service_account", "authorized_user"])
-def test_a_credentials_file_is_handed_on_as_it_is(tmp_path, kind):
+def test_a_credentials_file_is_handed_on_by_its_path(tmp_path, kind):
     path = write(tmp_path / "c.json", type=kind, project_id="p-1", secret="\u00fc")
-    found = _credentials.load_file(path)
-    with open(path, encoding="utf-8") as file:
-        assert found.json == file.read()
-    assert (found.type, found.project_id) == (kind, "p-1")
+    assert _credentials.load_file(path) == (kind, path, "p-1", None)
 
 
 @pytest.mark.parametrize("project", [None, 7, ["p"], {}])

@@ -30,6 +30,11 @@ static int channel_create(const struct cprof_channel_options *opts,
 		return cprof_fail(
 			err, fake_transport.channel_result, "no channel");
 	fake_transport.channels++;
+	fake_transport.made++;
+	snprintf(fake_transport.key, sizeof(fake_transport.key), "%s",
+		opts->credentials_json ? opts->credentials_json : "");
+	snprintf(fake_transport.roots, sizeof(fake_transport.roots), "%s",
+		opts->roots_pem ? opts->roots_pem : "");
 	snprintf(fake_transport.target, sizeof(fake_transport.target), "%s",
 		opts->target);
 	*ret = (struct cprof_channel *)&the_channel;
@@ -48,9 +53,13 @@ static void remember(const struct cprof_call *c)
 
 	f->calls++;
 	snprintf(f->method, sizeof(f->method), "%s", c->method);
-	CHECK_EQ(c->metadata_nr, 1);
-	snprintf(f->header, sizeof(f->header), "%s", c->metadata[0].key);
-	snprintf(f->value, sizeof(f->value), "%s", c->metadata[0].value);
+	f->headers[0] = '\0';
+	for (size_t i = 0; i < c->metadata_nr; i++) {
+		size_t len = strlen(f->headers);
+
+		snprintf(f->headers + len, sizeof(f->headers) - len, "%s: %s\n",
+			c->metadata[i].key, c->metadata[i].value);
+	}
 	snprintf(f->trailer, sizeof(f->trailer), "%s",
 		c->trailer_key ? c->trailer_key : "");
 	f->timeout_ns = c->timeout_ns;

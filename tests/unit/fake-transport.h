@@ -16,9 +16,10 @@ struct fake_transport {
 	struct cprof_reply reply; /* the body is not owned */
 
 	/* told: what was done */
-	int started, channels, calls, released;
+	int started, channels, made, calls, released;
 	bool cancelled;
-	char target[64], method[128], header[128], value[128], trailer[64];
+	char target[64], key[256], roots[64];	     /* the beginning of each */
+	char method[128], headers[512], trailer[64]; /* "name: value\n"... */
 	int64_t timeout_ns;
 	struct cprof_buffer body;
 };

@@ -25,7 +25,7 @@ void test_backoff__the_first_delay_is_anything_below_a_minute(void)
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
 		struct cprof_backoff b;
 
-		cprof_backoff_init(&b);
+		cprof_backoff_init(&b, 0, 0);
 		CHECK_EQ(cprof_backoff_next(&b, -1, row[i].random),
 			row[i].want_ns);
 	}
@@ -35,7 +35,7 @@ void test_backoff__the_envelope_grows_by_three_tenths(void)
 {
 	struct cprof_backoff b;
 
-	cprof_backoff_init(&b);
+	cprof_backoff_init(&b, 0, 0);
 	CHECK_EQ(longest(&b), 60 * CPROF_NS_PER_S - 1);
 	CHECK_EQ(longest(&b), 78 * CPROF_NS_PER_S - 1);
 	CHECK_EQ(longest(&b), 101400 * CPROF_NS_PER_MS - 1);
@@ -48,7 +48,7 @@ void test_backoff__the_envelope_ends_at_an_hour(void)
 	int64_t before_ns = 0, delay_ns;
 	int steps = 0;
 
-	cprof_backoff_init(&b);
+	cprof_backoff_init(&b, 0, 0);
 	while ((delay_ns = longest(&b)) < CPROF_BACKOFF_MAX_NS - 1) {
 		CHECK(delay_ns > before_ns);
 		before_ns = delay_ns;
@@ -69,7 +69,7 @@ void test_backoff__what_is_asked_for_is_obeyed(void)
 	for (size_t i = 0; i < sizeof(asked_ns) / sizeof(asked_ns[0]); i++) {
 		struct cprof_backoff b;
 
-		cprof_backoff_init(&b);
+		cprof_backoff_init(&b, 0, 0);
 		CHECK_EQ(cprof_backoff_next(&b, asked_ns[i], i * 12345),
 			asked_ns[i]);
 	}
@@ -84,7 +84,7 @@ void test_backoff__hostile_delays_are_clamped(void)
 	for (size_t i = 0; i < sizeof(asked_ns) / sizeof(asked_ns[0]); i++) {
 		struct cprof_backoff b;
 
-		cprof_backoff_init(&b);
+		cprof_backoff_init(&b, 0, 0);
 		CHECK_EQ(cprof_backoff_next(&b, asked_ns[i], 0),
 			CPROF_BACKOFF_MAX_NS);
 	}
@@ -97,7 +97,7 @@ void test_backoff__a_wish_for_no_delay_is_no_busy_loop(void)
 	for (size_t i = 0; i < sizeof(asked_ns) / sizeof(asked_ns[0]); i++) {
 		struct cprof_backoff b;
 
-		cprof_backoff_init(&b);
+		cprof_backoff_init(&b, 0, 0);
 		CHECK_EQ(cprof_backoff_next(&b, asked_ns[i], 0),
 			CPROF_MIN_RETRY_NS);
 	}
@@ -107,7 +107,7 @@ void test_backoff__any_negative_wish_is_none(void)
 {
 	struct cprof_backoff b;
 
-	cprof_backoff_init(&b);
+	cprof_backoff_init(&b, 0, 0);
 	CHECK_EQ(cprof_backoff_next(&b, INT64_MIN, 5), 5);
 	CHECK_EQ(longest(&b), 78 * CPROF_NS_PER_S - 1);
 }
@@ -116,7 +116,7 @@ void test_backoff__a_wish_leaves_the_envelope_alone(void)
 {
 	struct cprof_backoff b;
 
-	cprof_backoff_init(&b);
+	cprof_backoff_init(&b, 0, 0);
 	longest(&b);
 	for (int i = 0; i < 50; i++)
 		cprof_backoff_next(&b, i * CPROF_NS_PER_S, 0);
@@ -127,10 +127,37 @@ void test_backoff__reset_makes_the_envelope_small(void)
 {
 	struct cprof_backoff b;
 
-	cprof_backoff_init(&b);
+	cprof_backoff_init(&b, 0, 0);
 	for (int i = 0; i < 30; i++)
 		longest(&b);
 	cprof_backoff_reset(&b);
 	CHECK_EQ(longest(&b), 60 * CPROF_NS_PER_S - 1);
 	CHECK_EQ(longest(&b), 78 * CPROF_NS_PER_S - 1);
+}
+
+/* For tests that cannot wait for a minute. */
+void test_backoff__other_bounds_may_be_given(void)
+{
+	struct cprof_backoff b;
+
+	cprof_backoff_init(&b, 1000, 1500);
+	CHECK_EQ(longest(&b), 999);
+	CHECK_EQ(longest(&b), 1299);
+	CHECK_EQ(longest(&b), 1499);
+	CHECK_EQ(longest(&b), 1499);
+	CHECK_EQ(cprof_backoff_next(&b, INT64_MAX, 0), 1500);
+	cprof_backoff_reset(&b);
+	CHECK_EQ(longest(&b), 999);
+}
+
+void test_backoff__bounds_without_sense_are_no_busy_loop(void)
+{
+	struct cprof_backoff b;
+
+	cprof_backoff_init(&b, -1, -1);
+	CHECK_EQ(longest(&b), CPROF_BACKOFF_MIN_NS - 1);
+	CHECK_EQ(b.max_ns, CPROF_BACKOFF_MAX_NS);
+	cprof_backoff_init(&b, 2000, 1000);
+	CHECK_EQ(longest(&b), 1999);
+	CHECK_EQ(longest(&b), 1999);
 }

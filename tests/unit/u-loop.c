@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "check.h"
 
 #define NAME   "projects/prj/profiles/1"
@@ -129,7 +130,7 @@ static void run(struct script *s)
 	static const enum cprof_profile_type type[] = { CPROF_PROFILE_CPU,
 		CPROF_PROFILE_WALL };
 
-	cprof_loop_run(&ops, s, type, 2);
+	cprof_loop_run(&ops, s, type, 2, 0, 0);
 }
 
 #define STEPS(name, ...)                                                       \
@@ -265,7 +266,7 @@ void test_loop__a_type_that_is_not_ours_is_declined(void)
 		struct script s = { STEPS(create, { .type = type[i] }),
 			.waits = 1 };
 
-		cprof_loop_run(&ops, &s, &cpu, 1);
+		cprof_loop_run(&ops, &s, &cpu, 1, 0, 0);
 		CHECK_STR(s.trace, "create wait create");
 		CHECK(s.wait_ns[0] >= CPROF_MIN_RETRY_NS);
 		said_above_debug(CPROF_WARNING, "Unexpected profile type: ");
@@ -460,4 +461,160 @@ void test_loop__recovery_is_told_once_and_the_next_outage_too(void)
 	said_above_debug(CPROF_WARNING, WILL_RETRY);
 	said_above_debug(CPROF_INFO, RECOVERED);
 	said_no_more();
+}
+
+/* A service in virtual time: it passes only while the agent waits. */
+struct outage {
+	int64_t now_ns;
+	int64_t from_ns, until_ns; /* away between them */
+	int64_t stop_ns;
+	uint64_t random;
+	enum cprof_code code;
+
+	/* told: what was done */
+	int tries, uploads; /* tries while it was away */
+	int64_t back_ns;    /* of the first upload after it */
+	int64_t longest_ns;
+	int complaints, warnings, recoveries;
+};
+
+/* As often as the ring has room for; all that is told above DEBUG is known. */
+static void listen(struct outage *o)
+{
+	struct cprof_log_record r = pop_above(CPROF_DEBUG);
+
+	for (; r.level; r = pop_above(CPROF_DEBUG)) {
+		bool is_info = r.level == CPROF_INFO;
+
+		if (!strncmp(r.text, WILL_RETRY, strlen(WILL_RETRY)))
+			o->warnings++;
+		else if (is_info)
+			o->recoveries++;
+		else
+			o->complaints++;
+		if (is_info)
+			CHECK_STR(r.text, RECOVERED);
+	}
+}
+
+static bool is_away(const struct outage *o)
+{
+	return o->now_ns >= o->from_ns && o->now_ns < o->until_ns;
+}
+
+static int outage_create(void *ctx, struct cprof_assignment *ret,
+	int64_t *ret_retry_ns, struct cprof_error *err)
+{
+	struct outage *o = ctx;
+
+	(void)ret_retry_ns;
+	listen(o);
+	if (o->now_ns >= o->stop_ns)
+		return fail(err, CPROF_ECANCELED);
+	if (is_away(o)) {
+		CHECK(++o->tries < 1000);
+		return fail(err, o->code);
+	}
+	memcpy(ret->name, NAME, sizeof(NAME));
+	ret->type = CPROF_PROFILE_CPU;
+	ret->duration_ns = S(10);
+	return 0;
+}
+
+static int outage_collect(void *ctx, enum cprof_profile_type type,
+	int64_t duration_ns, struct cprof_buffer *out, struct cprof_error *err)
+{
+	struct outage *o = ctx;
+
+	(void)type;
+	(void)out;
+	(void)err;
+	o->now_ns += duration_ns;
+	return 0;
+}
+
+static int outage_update(void *ctx, const struct cprof_assignment *a,
+	const uint8_t *profile, size_t len, struct cprof_error *err)
+{
+	struct outage *o = ctx;
+
+	(void)a;
+	(void)profile;
+	(void)len;
+	if (is_away(o))
+		return fail(err, CPROF_EUNAVAILABLE);
+	o->uploads++;
+	if (!o->back_ns && o->now_ns >= o->until_ns)
+		o->back_ns = o->now_ns;
+	return 0;
+}
+
+static bool outage_wait(void *ctx, int64_t delay_ns)
+{
+	struct outage *o = ctx;
+
+	if (delay_ns > o->longest_ns)
+		o->longest_ns = delay_ns;
+	o->now_ns += delay_ns;
+	return true;
+}
+
+static uint64_t outage_random(void *ctx)
+{
+	struct outage *o = ctx;
+
+	return cprof_random_next(&o->random);
+}
+
+static void run_outage(struct outage *o)
+{
+	static const struct cprof_loop_ops outage_ops = {
+		.create_profile = outage_create,
+		.update_profile = outage_update,
+		.collect = outage_collect,
+		.wait = outage_wait,
+		.random = outage_random,
+	};
+	static const enum cprof_profile_type cpu = CPROF_PROFILE_CPU;
+
+	cprof_loop_run(&outage_ops, o, &cpu, 1, 0, 0);
+}
+
+void test_loop__a_service_away_for_an_hour_is_found_again(void)
+{
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		struct outage o = { .from_ns = S(60),
+			.until_ns = S(3660),
+			.stop_ns = S(4 * 3600),
+			.code = CPROF_EUNAVAILABLE,
+			.random = seed };
+
+		run_outage(&o);
+		/* The envelope doubles in three steps, a delay is half of it.
+		 */
+		CHECK(o.tries >= 4 && o.tries <= 40);
+		CHECK(o.back_ns && o.back_ns < S(2 * 3600));
+		/* Then it works as before: six windows a minute. */
+		CHECK(o.uploads > (o.stop_ns - o.back_ns) / S(10) - 2);
+		/* The window that was under way then could not be handed in. */
+		CHECK_EQ(o.complaints, 1);
+		CHECK_EQ(o.warnings, 1);
+		CHECK_EQ(o.recoveries, 1);
+	}
+}
+
+void test_loop__a_refusal_of_a_week_costs_less_than_a_try_in_ten_minutes(void)
+{
+	struct outage o = { .until_ns = S(7 * 24 * 3600),
+		.stop_ns = S(8 * 24 * 3600),
+		.code = CPROF_EAUTH,
+		.random = 1 };
+
+	run_outage(&o);
+	CHECK(o.tries > 7 * 24 && o.tries < 7 * 24 * 6);
+	CHECK(o.longest_ns < CPROF_BACKOFF_MAX_NS);
+	CHECK(o.uploads > 0);
+	CHECK_EQ(o.complaints, 0);
+	CHECK_EQ(o.warnings, 1);
+	CHECK_EQ(o.recoveries, 1);
 }

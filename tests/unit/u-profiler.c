@@ -90,9 +90,8 @@ void test_profiler__create_profile_asks_and_gets_an_assignment(void)
 
 	CHECK_STR(fake_transport.target, "host:443");
 	CHECK_STR(fake_transport.method, CPROF_METHOD_CREATE_PROFILE);
-	CHECK_STR(fake_transport.header, "x-goog-api-client");
-	CHECK_STR(fake_transport.value,
-		"gl-python/3.11.2 gccl/5.0.0 grpc/29.0.0");
+	CHECK_STR(fake_transport.headers,
+		"x-goog-api-client: gl-python/3.11.2 gccl/5.0.0 grpc/29.0.0\n");
 	CHECK_STR(fake_transport.trailer, "google.rpc.retryinfo-bin");
 	CHECK_EQ(fake_transport.timeout_ns, CPROF_CREATE_DEADLINE_NS);
 	CHECK_EQ(cprof_decode_create_request(fake_transport.body.data,
@@ -237,7 +236,7 @@ void test_profiler__a_refused_upload_says_why(void)
 	answer(7, "no role", NULL);
 	CHECK_EQ(cprof_profiler_update_profile(
 			 p, &a, (const uint8_t *)"x", 1, &err),
-		CPROF_EAUTH);
+		CPROF_EDENIED);
 	CHECK_STR(err.message, "UpdateProfile: PERMISSION_DENIED: no role");
 	close_profiler(p);
 }
@@ -279,7 +278,8 @@ void test_profiler__no_strings_of_the_options_are_needed_later(void)
 	cprof_assignment_init(&a);
 	answer(14, "", NULL);
 	cprof_profiler_create_profile(p, types, 2, &a, &retry_ns, NULL);
-	CHECK_STR(fake_transport.value, "client grpc/29.0.0");
+	CHECK_STR(fake_transport.headers,
+		"x-goog-api-client: client grpc/29.0.0\n");
 	CHECK_EQ(cprof_decode_create_request(fake_transport.body.data,
 			 fake_transport.body.len, &req, NULL),
 		0);
@@ -320,9 +320,6 @@ void test_profiler__opening_fails_whole(void)
 	struct cprof_profiler *p = NULL;
 	struct cprof_error err;
 
-	fake_transport.start_result = CPROF_EIO;
-	CHECK_EQ(cprof_profiler_open(&opts, &p, &err), CPROF_EIO);
-	fake_transport.start_result = 0;
 	fake_transport.channel_result = CPROF_EINVAL;
 	CHECK_EQ(cprof_profiler_open(&opts, &p, &err), CPROF_EINVAL);
 	fake_transport.channel_result = 0;
@@ -331,4 +328,43 @@ void test_profiler__opening_fails_whole(void)
 	CHECK(!p);
 	CHECK_EQ(fake_transport.channels, 0);
 	cprof_profiler_close(NULL);
+}
+
+void test_profiler__headers_say_who_asks_and_who_pays(void)
+{
+	struct cprof_profiler_options opts = options();
+	struct cprof_assignment a;
+	struct cprof_profiler *p;
+	int64_t retry_ns;
+
+	opts.channel.security = CPROF_SECURITY_TLS;
+	opts.quota_project = "payer";
+	CHECK_EQ(cprof_profiler_open(&opts, &p, NULL), 0);
+	cprof_assignment_init(&a);
+	answer(14, "", NULL);
+	for (const char *token = "one"; token;
+		token = strcmp(token, "one") ? NULL : "two") {
+		char header[32];
+
+		snprintf(header, sizeof(header), "Bearer %s", token);
+		CHECK_EQ(cprof_profiler_authorize(p, header, NULL), 0);
+		memset(header, '#', sizeof(header));
+		cprof_profiler_create_profile(p, types, 2, &a, &retry_ns, NULL);
+		CHECK(strstr(fake_transport.headers,
+			"\nx-goog-user-project: payer\nauthorization: "
+			"Bearer "));
+		CHECK(strstr(fake_transport.headers, token));
+	}
+	close_profiler(p);
+}
+
+void test_profiler__a_token_is_not_sent_in_plaintext(void)
+{
+	struct cprof_profiler *p = open_profiler();
+	struct cprof_error err;
+
+	CHECK_EQ(cprof_profiler_authorize(p, "Bearer s3cr3t", &err),
+		CPROF_EINVAL);
+	CHECK(!strstr(err.message, "s3cr3t"));
+	close_profiler(p);
 }

@@ -14,9 +14,9 @@ void test_status__each_number_has_its_code(void)
 		{ 2, CPROF_EUNAVAILABLE },
 		{ 3, CPROF_EINVAL },
 		{ 4, CPROF_EUNAVAILABLE },
-		{ 5, CPROF_EINVAL },
+		{ 5, CPROF_ENOTFOUND },
 		{ 6, CPROF_EINVAL },
-		{ 7, CPROF_EAUTH },
+		{ 7, CPROF_EDENIED },
 		{ 8, CPROF_EUNAVAILABLE },
 		{ 9, CPROF_EINVAL },
 		{ 10, CPROF_EABORTED },
@@ -43,7 +43,7 @@ void test_status__says_what_failed_and_the_servers_words(void)
 
 	cprof_status_fail(&err, "CreateProfile", 7, "no role");
 	CHECK_STR(err.message, "CreateProfile: PERMISSION_DENIED: no role");
-	CHECK_EQ(err.code, CPROF_EAUTH);
+	CHECK_EQ(err.code, CPROF_EDENIED);
 	cprof_status_fail(&err, "CreateProfile", 14, "");
 	CHECK_STR(err.message, "CreateProfile: UNAVAILABLE");
 	cprof_status_fail(&err, "CreateProfile", 99, NULL);

@@ -1,0 +1,136 @@
+"""From start()'s arguments and the environment to what the native agent is told."""
+
+import logging
+import os
+import platform
+
+from googlecloudprofiler import _config, _credentials, _network, _platform
+from googlecloudprofiler.__version__ import __version__
+
+_logger = logging.getLogger("googlecloudprofiler.client")
+
+_NO_CREDENTIALS = (
+    "no credentials: set GOOGLE_APPLICATION_CREDENTIALS to a key file, pass "
+    "service_account_json_file, or use a local service by api_endpoint="
+    '"http://127.0.0.1:PORT"'
+)
+_NO_PROJECT = (
+    "Unable to determine the project ID from the environment. project ID mush be "
+    "provided if running outside of GCP."
+)
+
+# How long start() waits for a metadata server that may or may not be there.
+_PROBE_S = 1.0
+
+
+def resolve(
+    native,
+    service,
+    service_version,
+    project_id,
+    key_file,
+    disable_cpu,
+    disable_wall,
+    period_ms,
+    api_endpoint,
+    zone,
+    instance,
+    credentials_object,
+):
+    """The keyword arguments of _native.start(), in the original's order of checks.
+
+    Raises:
+        ValueError, TypeError: As start().
+    """
+    endpoint = _config.find_endpoint(api_endpoint)
+    where = _platform.Platform("local", None, True)
+    credentials = None
+    if not endpoint.local:
+        where = _look_around(native, key_file, credentials_object, project_id)
+        credentials = _find_credentials(key_file, credentials_object, where)
+    if disable_cpu:
+        _logger.info("CPU profiling is disabled by disable_cpu_profiling")
+    if disable_wall:
+        _logger.info("Wall profiling is disabled by disable_wall_profiling")
+    if disable_cpu and disable_wall:
+        raise ValueError("No profiling mode is enabled.")
+    project = _credentials.find_project(project_id, credentials, bool(key_file))
+    if endpoint.local:
+        project = project or "local"
+    if not project and not where.metadata_host:
+        raise ValueError(_NO_PROJECT)
+    return {
+        "transport_path": os.path.join(
+            os.path.dirname(os.path.abspath(__file__)), "_transport.so"
+        ),
+        "target": endpoint.target,
+        "tls": endpoint.tls,
+        "proxy": _find_proxy(endpoint),
+        "roots": _network.find_roots() if endpoint.tls else (),
+        "credentials_type": credentials.type if credentials else None,
+        "credentials_path": credentials.path if credentials else None,
+        "quota_project": _credentials.find_quota_project(credentials),
+        "metadata_host": where.metadata_host,
+        "project": project,
+        "service": _config.find_service(service),
+        "labels": _find_labels(service_version, zone),
+        "zone": bool(zone),
+        "instance": _config.fit_label("instance", instance),
+        "cpu": not disable_cpu,
+        "wall": not disable_wall,
+        "period_ns": _config.check_period_ms(period_ms),
+        "user_agent": "gcloud-python-profiler/%s" % __version__,
+        "api_client": "gl-python/%s gccl/%s"
+        % (platform.python_version(), __version__),
+    }
+
+
+def _look_around(native, key_file, credentials_object, project_id):
+    """The Platform. Where it does not show, a metadata server is looked for, but only
+    if something is missing that nobody else can tell."""
+    where = _platform.find()
+    if where.sure:
+        return where
+    known = key_file or credentials_object or _credentials.find_default()
+    if not known or not project_id:
+        try:
+            native.metadata(where.metadata_host, "project/project-id", _PROBE_S)
+            return where
+        except OSError:
+            pass
+    return where._replace(metadata_host=None)
+
+
+def _find_credentials(key_file, credentials_object, where):
+    if credentials_object is not None:
+        return _credentials.of_object(credentials_object)
+    if key_file:
+        return _credentials.load_file(key_file)
+    found = _credentials.find_default()
+    if found:
+        return found
+    if where.metadata_host:
+        return _credentials.of_metadata_server()
+    raise _credentials.CredentialsError(_NO_CREDENTIALS)
+
+
+def _find_proxy(endpoint):
+    if not endpoint.tls:
+        return None
+    try:
+        return _network.find_proxy(endpoint.target.rpartition(":")[0])
+    except _network.ProxyError as e:
+        _logger.warning("The proxy is not used: %s", e)
+        return None
+
+
+def _find_labels(service_version, zone):
+    labels = [("language", "python")]
+    for name, value in (
+        ("version", _config.find_version(service_version)),
+        ("zone", zone),
+    ):
+        value = _config.fit_label(name, value)
+        if value:
+            labels.append((name, value))
+    return tuple(labels)

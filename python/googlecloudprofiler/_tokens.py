@@ -1,0 +1,93 @@
+"""Tokens of an object of google.auth, kept fresh for the native agent.
+
+The agent's own thread never runs Python, so a thread here asks the object: only where
+start(credentials=...) was called.
+"""
+
+import datetime
+import threading
+
+# As google.auth does: a token with less than this left, in seconds, is as good as old.
+_MARGIN_S = 225
+# Between two tries that failed, and the longest rest: clocks are set, machines sleep.
+_RETRY_S = (10, 300)
+_MAX_REST_S = 600
+
+SCOPE = "https://www.googleapis.com/auth/monitoring.write"
+
+
+class Refresher:
+    """Gives tokens of `credentials` to `give(token, seconds)` until stop().
+
+    `give` is False for a token that the service has refused: then another is asked
+    for. `fail(words)` hears why there is none: the kind of the error, never its text,
+    which may hold what is secret.
+    """
+
+    def __init__(self, credentials, give, fail):
+        self._credentials = _with_scope(credentials)
+        self._give = give
+        self._fail = fail
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name="googlecloudprofiler-tokens", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self):
+        self._stop.set()
+
+    def _run(self):
+        pause = _RETRY_S[0]
+        while not self._stop.is_set():
+            try:
+                rest = self._renew()
+                pause = _RETRY_S[0]
+            except Exception as e:  # whatever a stranger's object raises
+                self._fail(type(e).__name__)
+                rest, pause = pause, min(2 * pause, _RETRY_S[1])
+            self._stop.wait(rest)
+
+    def _renew(self):
+        """Give a token that lasts; returns the seconds until the next look."""
+        credentials = self._credentials
+        left = _seconds_left(credentials)
+        if not (
+            credentials.token
+            and left >= _MARGIN_S
+            and self._give(credentials.token, left)
+        ):
+            credentials.refresh(_make_request())
+            left = _seconds_left(credentials)
+            self._give(credentials.token, left)
+        return max(min(left - _MARGIN_S, _MAX_REST_S), _RETRY_S[0])
+
+
+def _with_scope(credentials):
+    """Some objects must be told what the token is for."""
+    if getattr(credentials, "requires_scopes", False):
+        return credentials.with_scopes([SCOPE])
+    return credentials
+
+
+def _make_request():
+    """What google.auth goes to the network with, by what is installed."""
+    try:
+        from google.auth.transport.requests import Request
+    except ImportError:
+        import urllib3
+        from google.auth.transport.urllib3 import Request
+
+        return Request(urllib3.PoolManager())
+    return Request()
+
+
+def _seconds_left(credentials):
+    """An hour for a token that does not say. `expiry` is UTC without saying so."""
+    expiry = getattr(credentials, "expiry", None)
+    if expiry is None:
+        return 3600.0
+    if expiry.tzinfo is None:
+        expiry = expiry.replace(tzinfo=datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return (expiry - now).total_seconds()

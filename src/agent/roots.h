@@ -1,0 +1,16 @@
+#ifndef CPROF_AGENT_ROOTS_H
+#define CPROF_AGENT_ROOTS_H
+
+#include <stddef.h>
+
+#include "base/buffer.h"
+
+/*
+ * The certificates of the first of `nr` files and folders that has any, as one
+ * PEM text with its final NUL. CPROF_EAUTH, in words that say what to do, where
+ * none has.
+ */
+int cprof_roots_read(const char *const *path, size_t nr,
+	struct cprof_buffer *out, struct cprof_error *err);
+
+#endif

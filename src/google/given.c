@@ -1,0 +1,102 @@
+#include "google/given.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+
+static struct {
+	pthread_mutex_t lock; /* protects what follows */
+	char token[CPROF_MAX_TOKEN_BYTES + 1];
+	int64_t expires_ns;
+	bool refused;
+	char why[64];
+} given = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static bool is_token(const char *s)
+{
+	size_t len = strnlen(s, CPROF_MAX_TOKEN_BYTES + 1);
+
+	for (size_t i = 0; i < len; i++)
+		if (s[i] <= ' ' || s[i] > '~')
+			return false;
+	return len && len <= CPROF_MAX_TOKEN_BYTES;
+}
+
+bool cprof_given_put(const char *token, int64_t left_ns)
+{
+	bool refused;
+
+	pthread_mutex_lock(&given.lock);
+	refused = given.refused && !strcmp(token, given.token);
+	if (!is_token(token)) {
+		snprintf(given.why, sizeof(given.why), "it is not a token");
+	} else if (!refused) {
+		explicit_bzero(given.token, sizeof(given.token));
+		snprintf(given.token, sizeof(given.token), "%s", token);
+		given.expires_ns = cprof_now_ns() + left_ns;
+		given.refused = false;
+		given.why[0] = '\0';
+	}
+	pthread_mutex_unlock(&given.lock);
+	return !refused;
+}
+
+void cprof_given_fail(const char *why)
+{
+	pthread_mutex_lock(&given.lock);
+	snprintf(given.why, sizeof(given.why), "%s", why);
+	pthread_mutex_unlock(&given.lock);
+}
+
+void cprof_given_refuse(void)
+{
+	pthread_mutex_lock(&given.lock);
+	given.refused = true;
+	pthread_mutex_unlock(&given.lock);
+}
+
+void cprof_given_clear(void)
+{
+	/* New, not locked: at a fork another thread may have held it. */
+	pthread_mutex_init(&given.lock, NULL);
+	explicit_bzero(given.token, sizeof(given.token));
+	given.refused = false;
+	given.why[0] = '\0';
+}
+
+/* False as long as there is neither a token nor a reason for having none. */
+static bool look(char *ret, size_t size, int *ret_code, struct cprof_error *err)
+{
+	bool good, known;
+
+	pthread_mutex_lock(&given.lock);
+	good = *given.token && !given.refused &&
+	       given.expires_ns > cprof_now_ns();
+	known = *given.token || *given.why;
+	*ret_code = 0;
+	if (good)
+		snprintf(ret, size, "Bearer %s", given.token);
+	else
+		*ret_code = cprof_fail(err, CPROF_EUNAVAILABLE,
+			"the credentials object gives no token%s%s",
+			*given.why ? ": " : "", given.why);
+	pthread_mutex_unlock(&given.lock);
+	return known;
+}
+
+int cprof_given_get(char *ret, size_t size, const atomic_bool *stop,
+	struct cprof_error *err)
+{
+	int64_t until_ns = cprof_now_ns() + CPROF_GIVEN_PATIENCE_NS;
+	int r;
+
+	while (!look(ret, size, &r, err) && cprof_now_ns() < until_ns) {
+		if (atomic_load(stop))
+			return cprof_fail(err, CPROF_ECANCELED, "stopped");
+		cprof_sleep_until_ns(cprof_now_ns() + CPROF_HTTP_LOOK_NS);
+	}
+	return r;
+}
