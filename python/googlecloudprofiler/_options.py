@@ -60,9 +60,7 @@ def resolve(
     if not project and not where.metadata_host:
         raise ValueError(_NO_PROJECT)
     return {
-        "transport_path": os.path.join(
-            os.path.dirname(os.path.abspath(__file__)), "_transport.so"
-        ),
+        "transport_path": transport_path(),
         "target": endpoint.target,
         "tls": endpoint.tls,
         "proxy": _find_proxy(endpoint),
@@ -83,6 +81,11 @@ def resolve(
         "api_client": "gl-python/%s gccl/%s"
         % (platform.python_version(), __version__),
     }
+
+
+def transport_path():
+    """Where the native module finds gRPC core."""
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "_transport.so")
 
 
 def _look_around(native, key_file, credentials_object, project_id):

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from googlecloudprofiler import _agent, _schedule, _store
+from googlecloudprofiler import _agent, _options, _schedule, _store
 
 NEXT_S = 0.2  # signals, and the end of standard input, are noticed this fast
 DRAIN_S = 1.0  # for answers to leave before the server closes
@@ -28,7 +28,7 @@ def open_server(address):
     """Listen on `address`: loopback host:port or unix:path."""
     module = native()
     try:
-        return module.Server(address, _agent._transport_path())
+        return module.Server(address, _options.transport_path())
     except (ValueError, OSError, RuntimeError, NotImplementedError) as e:
         raise ServeError(str(e)) from e
 

@@ -33,6 +33,8 @@ static const struct {
 		"addresses; last error: certificate verify failed",
 		CPROF_TROUBLE_CERTIFICATE },
 	{ CPROF_EUNAVAILABLE, "CreateProfile: INTERNAL", CPROF_TROUBLE_OTHER },
+	{ CPROF_EINVAL, "CreateProfile: FAILED_PRECONDITION",
+		CPROF_TROUBLE_OTHER },
 	{ CPROF_EFORMAT, "is disabled", CPROF_TROUBLE_OTHER },
 };
 
