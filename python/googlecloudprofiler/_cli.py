@@ -1,4 +1,4 @@
-"""The command line: `python -m googlecloudprofiler serve | run | show`.
+"""The command line: `python -m googlecloudprofiler serve | run | show | doctor`.
 
 Exit status: 0 for success, 1 for a failure (one line on standard error says which),
 2 for wrong arguments; `run` ends as the program it runs.
@@ -9,7 +9,7 @@ import math
 import os
 import sys
 
-from googlecloudprofiler import _run, _schedule, _serve, _store, _top
+from googlecloudprofiler import _doctor, _run, _schedule, _serve, _store, _top
 
 PROGRAM = "python -m googlecloudprofiler"
 DEFAULT_ADDRESS = "127.0.0.1:8181"
@@ -366,10 +366,35 @@ def _nothing_found(wanted, options):
     )
 
 
+def _doctor_parser():
+    parser = _Parser(
+        prog=PROGRAM + " doctor",
+        description="Say what googlecloudprofiler.start() would find here: one line"
+        " each with ok, warning or error, and what to do. Nothing secret is shown.",
+        epilog="Exit status 1 if there is an error.",
+    )
+    parser.add_argument("--service", help="start()'s service")
+    parser.add_argument("--service-version", help="its service_version")
+    parser.add_argument("--project", help="its project_id")
+    parser.add_argument("--zone", help="its zone")
+    parser.add_argument(
+        "--key-file", metavar="FILE", help="its service_account_json_file"
+    )
+    parser.add_argument("--endpoint", help="its api_endpoint")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def _doctor_command(arguments):
+    options = _doctor_parser().parse_args(arguments)
+    return _doctor.run(options, options.json)
+
+
 _COMMANDS = {
     "serve": (_serve_command, "receive, schedule and store profiles"),
     "run": (_run_command, "run a program and print where its time went"),
     "show": (_show_command, "print or list what is stored"),
+    "doctor": (_doctor_command, "say what start() would find here, and what to do"),
 }
 
 

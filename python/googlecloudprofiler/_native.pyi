@@ -33,6 +33,26 @@ def start(
     child and on a Python that is not served.
     """
 
+def ask(timeout_s: float = 5, **options: Any) -> Optional[Tuple[str, str]]:
+    """Ask the service once for a profile, with the options of start().
+
+    None where it would give one: it did, has nothing now, or lets us wait for up to
+    `timeout_s` (to 60) seconds. Else what failed, and what can be done ("" for
+    nothing known).
+    """
+
+def count_roots(path: str) -> int:
+    """How many CA certificates there are in a file or folder; 0 where it is none."""
+
+def reads_by() -> str:
+    """The system call that reads the interpreter's memory here.
+
+    Raises NotImplementedError where the kernel or a sandbox refuses all.
+    """
+
+def transport_version(transport_path: str) -> str:
+    """The version of gRPC core, which is loaded for that and not started."""
+
 def stop() -> None:
     """Stop the agent, waiting 0.8 s at most, and speak what is left to say."""
 

@@ -46,8 +46,8 @@ def resolve(
     where = _platform.Platform("local", None, True)
     credentials = None
     if not endpoint.local:
-        where = _look_around(native, key_file, credentials_object, project_id)
-        credentials = _find_credentials(key_file, credentials_object, where)
+        where = look_around(native, key_file, credentials_object, project_id)
+        credentials = find_credentials(key_file, credentials_object, where)
     if disable_cpu:
         _logger.info("CPU profiling is disabled by disable_cpu_profiling")
     if disable_wall:
@@ -88,7 +88,7 @@ def transport_path():
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), "_transport.so")
 
 
-def _look_around(native, key_file, credentials_object, project_id):
+def look_around(native, key_file, credentials_object, project_id):
     """The Platform. Where it does not show, a metadata server is looked for, but only
     if something is missing that nobody else can tell."""
     where = _platform.find()
@@ -104,7 +104,12 @@ def _look_around(native, key_file, credentials_object, project_id):
     return where._replace(metadata_host=None)
 
 
-def _find_credentials(key_file, credentials_object, where):
+def find_credentials(key_file, credentials_object, where):
+    """The Credentials: the object's, the file's, or at the Platform `where`.
+
+    Raises:
+        CredentialsError: There are none, or they cannot be used.
+    """
     if credentials_object is not None:
         return _credentials.of_object(credentials_object)
     if key_file:

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/words.h"
 #include "base/limits.h"
+#include "base/thread.h"
 
 /* A mapping of labels, as strings that live as long as `items`. */
 static int read_labels(
@@ -71,58 +73,70 @@ static int read_credentials(const char *type, struct cprof_link_options *l)
 	return -1;
 }
 
-PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs)
+/* The strings live as long as `args` and `kwargs`. */
+static int read_options(PyObject *args, PyObject *kwargs,
+	struct cprof_agent_options *opts, double *timeout_s)
 {
 	static char *names[] = { "transport_path", "target", "tls", "proxy",
 		"roots", "credentials_type", "credentials_path",
 		"quota_project", "metadata_host", "project", "service",
 		"labels", "zone", "instance", "cpu", "wall", "period_ns",
-		"user_agent", "api_client", "backoff_ns", NULL };
-	struct cprof_agent_options opts = { 0 };
-	struct cprof_link_options *l = &opts.link;
+		"user_agent", "api_client", "backoff_ns", "timeout_s", NULL };
+	struct cprof_link_options *l = &opts->link;
 	struct cprof_channel_options *ch = &l->profiler.channel;
 	struct cprof_deployment *d = &l->profiler.deployment;
 	const char *credentials_type;
-	struct cprof_error err;
 	PyObject *labels, *roots;
-	int tls, zone, cpu, wall, r;
+	int tls, zone, cpu, wall;
 	long long period_ns, backoff_min_ns = 0, backoff_max_ns = 0;
 
-	(void)self;
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs,
-		    "sspzO!zzzzzsO!pzppLss|(LL):start", names,
-		    &l->transport_path, &ch->target, &tls, &ch->proxy,
-		    &PyTuple_Type, &roots, &credentials_type, &l->key_path,
-		    &l->profiler.quota_project, &l->metadata_host, &d->project,
-		    &d->target, &PyTuple_Type, &labels, &zone,
-		    &l->profiler.instance, &cpu, &wall, &period_ns,
-		    &ch->user_agent, &l->profiler.api_client, &backoff_min_ns,
-		    &backoff_max_ns) ||
+		    "sspzO!zzzzzsO!pzppLss|(LL)d", names, &l->transport_path,
+		    &ch->target, &tls, &ch->proxy, &PyTuple_Type, &roots,
+		    &credentials_type, &l->key_path, &l->profiler.quota_project,
+		    &l->metadata_host, &d->project, &d->target, &PyTuple_Type,
+		    &labels, &zone, &l->profiler.instance, &cpu, &wall,
+		    &period_ns, &ch->user_agent, &l->profiler.api_client,
+		    &backoff_min_ns, &backoff_max_ns, timeout_s) ||
 		read_labels(labels, d->label, &d->label_nr) < 0 ||
 		read_roots(roots, l) < 0 ||
-		read_credentials(credentials_type, l) < 0 ||
-		cprof__interpreter(&opts.sampler) < 0)
-		return NULL;
+		read_credentials(credentials_type, l) < 0)
+		return -1;
 	if (period_ns < CPROF_MIN_PERIOD_NS ||
 		period_ns > CPROF_MAX_PERIOD_NS) {
 		PyErr_SetString(PyExc_ValueError, "period_ns is out of range");
-		return NULL;
+		return -1;
 	}
 	if (cpu)
-		opts.type[opts.type_nr++] = CPROF_PROFILE_CPU;
+		opts->type[opts->type_nr++] = CPROF_PROFILE_CPU;
 	if (wall)
-		opts.type[opts.type_nr++] = CPROF_PROFILE_WALL;
+		opts->type[opts->type_nr++] = CPROF_PROFILE_WALL;
 	l->zone_wanted = !zone;
 	ch->security = tls ? CPROF_SECURITY_TLS : CPROF_SECURITY_PLAINTEXT;
 	ch->keepalive_ns = CPROF_KEEPALIVE_NS;
 	ch->keepalive_timeout_ns = CPROF_KEEPALIVE_TIMEOUT_NS;
 	ch->max_reply_bytes = CPROF_MAX_REPLY_BYTES;
-	opts.sampler.period_ns = period_ns;
+	opts->sampler.period_ns = period_ns;
 	/* Given by tests only, which cannot wait for a minute and more. */
-	opts.backoff_min_ns = backoff_min_ns;
-	opts.backoff_max_ns = backoff_max_ns;
+	opts->backoff_min_ns = backoff_min_ns;
+	opts->backoff_max_ns = backoff_max_ns;
+	return 0;
+}
 
-	/* What the strings point into is kept alive by our caller. */
+PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	struct cprof_agent_options opts = { 0 };
+	struct cprof_sampler_options interpreter;
+	struct cprof_error err;
+	double unused;
+	int r;
+
+	(void)self;
+	if (read_options(args, kwargs, &opts, &unused) < 0 ||
+		cprof__interpreter(&interpreter) < 0)
+		return NULL;
+	interpreter.period_ns = opts.sampler.period_ns;
+	opts.sampler = interpreter;
 	Py_BEGIN_ALLOW_THREADS
 	r = cprof__log_open(&err);
 	if (!r)
@@ -131,6 +145,56 @@ PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs)
 	if (r < 0)
 		return cprof__raise(&err);
 	Py_RETURN_NONE;
+}
+
+/* One CreateProfile, given up after `timeout_s`; what is assigned is left. */
+static int ask(const struct cprof_agent_options *opts, struct cprof_error *err)
+{
+	static const atomic_bool never;
+	struct cprof_assignment a;
+	struct cprof_link *l = NULL;
+	int64_t retry_ns;
+	int r;
+
+	r = cprof_link_create(&opts->link, &never, &l, err);
+	if (r < 0)
+		return r;
+	cprof_assignment_init(&a);
+	r = cprof_link_load(l, err);
+	if (!r)
+		r = cprof_link_create_profile(
+			l, opts->type, opts->type_nr, &a, &retry_ns, err);
+	cprof_assignment_finish(&a);
+	cprof_link_destroy(l);
+	return r == CPROF_EABORTED ? 0 : r;
+}
+
+PyObject *cprof__ask(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	struct cprof_agent_options opts = { 0 };
+	struct cprof_error err;
+	double timeout_s = 5;
+	sigset_t before;
+	int r;
+
+	(void)self;
+	if (read_options(args, kwargs, &opts, &timeout_s) < 0)
+		return NULL;
+	if (!(timeout_s > 0 && timeout_s <= 60)) {
+		PyErr_SetString(PyExc_ValueError, "timeout is out of range");
+		return NULL;
+	}
+	opts.link.profiler.create_timeout_ns =
+		(int64_t)(timeout_s * CPROF_NS_PER_S);
+	Py_BEGIN_ALLOW_THREADS
+	cprof_signals_block(&before);
+	r = ask(&opts, &err);
+	cprof_signals_unblock(&before);
+	Py_END_ALLOW_THREADS
+	if (!r)
+		Py_RETURN_NONE;
+	return Py_BuildValue("(ss)", err.message,
+		cprof_trouble_advice(cprof_trouble_of(&err)));
 }
 
 PyObject *cprof__stop(PyObject *self, PyObject *noargs)

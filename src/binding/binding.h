@@ -54,10 +54,14 @@ void cprof__log_close(void);
 /* What the module's functions do stands in
  * python/googlecloudprofiler/_native.pyi */
 PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *cprof__ask(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *cprof__stop(PyObject *self, PyObject *noargs);
 PyObject *cprof__running(PyObject *self, PyObject *noargs);
 PyObject *cprof__metadata(PyObject *self, PyObject *args);
 PyObject *cprof__give_token(PyObject *self, PyObject *args);
+PyObject *cprof__count_roots(PyObject *self, PyObject *args);
+PyObject *cprof__reads_by(PyObject *self, PyObject *noargs);
+PyObject *cprof__transport_version(PyObject *self, PyObject *args);
 PyObject *cprof__give_no_token(PyObject *self, PyObject *args);
 PyObject *cprof__collect(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *cprof__walk_self(PyObject *self, PyObject *noargs);

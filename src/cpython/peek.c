@@ -139,6 +139,11 @@ int cprof_peek_create(enum cprof_peek_method method, struct cprof_peek **ret,
 		"memfd_create with pwritev, which reading stacks safely needs");
 }
 
+const char *cprof_peek_words(const struct cprof_peek *p)
+{
+	return p->memfd < 0 ? "process_vm_writev" : "pwritev to a memfd";
+}
+
 void cprof_peek_destroy(struct cprof_peek *p)
 {
 	struct cprof_error ignored;

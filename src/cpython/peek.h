@@ -31,6 +31,9 @@ enum cprof_peek_method {
 int cprof_peek_create(enum cprof_peek_method method, struct cprof_peek **ret,
 	struct cprof_error *err);
 
+/* How it copies, for a person. */
+const char *cprof_peek_words(const struct cprof_peek *p);
+
 /* Accepts NULL. */
 void cprof_peek_destroy(struct cprof_peek *p);
 

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "rpc/status.h"
 
-#define STATUS_ABORTED 10
-#define RETRY_TRAILER  "google.rpc.retryinfo-bin"
+#define STATUS_DEADLINE_EXCEEDED 4
+#define STATUS_ABORTED		 10
+#define RETRY_TRAILER		 "google.rpc.retryinfo-bin"
 
 /* An upload is the profile, the assignment as received, and a few labels. */
 #define MAX_UPDATE_BYTES                                                       \
@@ -24,6 +26,7 @@ struct cprof_profiler {
 	char *instance; /* NULL for none */
 	char *quota_project;
 	bool tls;
+	int64_t create_timeout_ns;
 	char *authorization;
 };
 
@@ -74,6 +77,9 @@ int cprof_profiler_open(const struct cprof_profiler_options *opts,
 	if (!p)
 		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
 	p->transport = opts->transport;
+	p->create_timeout_ns = opts->create_timeout_ns
+				       ? opts->create_timeout_ns
+				       : CPROF_CREATE_DEADLINE_NS;
 	p->tls = opts->channel.security == CPROF_SECURITY_TLS;
 	cprof_buffer_init(&p->deployment, CPROF_MAX_REPLY_BYTES);
 	r = fill(p, opts, err);
@@ -155,16 +161,23 @@ static int ask(struct cprof_profiler *p, const struct cprof_buffer *body,
 {
 	struct cprof_call c = {
 		.method = CPROF_METHOD_CREATE_PROFILE,
-		.timeout_ns = CPROF_CREATE_DEADLINE_NS,
+		.timeout_ns = p->create_timeout_ns,
 		.trailer_key = RETRY_TRAILER,
 	};
+	int64_t until_ns = cprof_now_ns() + c.timeout_ns;
 	struct cprof_reply reply = { 0 };
 	int r = call(p, &c, body, &reply, err);
 
 	if (r < 0)
 		return r;
-	r = cprof_status_fail(
-		err, "CreateProfile", reply.status, reply.message);
+	if (reply.status == STATUS_DEADLINE_EXCEEDED && reply.connected &&
+		cprof_now_ns() >= until_ns)
+		r = cprof_fail(err, CPROF_EABORTED,
+			"CreateProfile: nothing to do within %lld s",
+			(long long)(c.timeout_ns / CPROF_NS_PER_S));
+	else
+		r = cprof_status_fail(
+			err, "CreateProfile", reply.status, reply.message);
 	if (r == 0)
 		r = cprof_decode_assignment(
 			reply.body, reply.body_len, ret, err);

@@ -18,8 +18,8 @@ struct cprof_profiler_options {
 	struct cprof_deployment deployment;
 	const char *api_client; /* the header x-goog-api-client, less grpc/ */
 	const char *instance;	/* a label of each profile; NULL for none */
-	const char
-		*quota_project; /* that pays for the calls; NULL: the key's */
+	const char *quota_project; /* pays for the calls; NULL: who asks */
+	int64_t create_timeout_ns; /* 0: CPROF_CREATE_DEADLINE_NS */
 };
 
 /* The transport was started before. */
@@ -30,7 +30,8 @@ int cprof_profiler_open(const struct cprof_profiler_options *opts,
 void cprof_profiler_close(struct cprof_profiler *p);
 
 /*
- * Wait for an assignment. CPROF_EABORTED: the service has nothing for us; then
+ * Wait for an assignment. CPROF_EABORTED: the service has nothing for us, or
+ * said nothing on a living connection until the time was over; then
  * `ret_retry_ns` is the delay it asks for, or -1 where it names none. Other
  * codes as in cprof_status_fail(). `ret` is initialised, unchanged on failure.
  */

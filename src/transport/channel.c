@@ -358,6 +358,9 @@ int cprof__channel_call(struct cprof_channel *ch, const struct cprof_call *call,
 	else
 		r = exchange_take(
 			&x, call->trailer_key, ch->max_reply_bytes, ret, err);
+	if (!r)
+		ret->connected = grpc_channel_check_connectivity_state(
+					 ch->core, 0) == GRPC_CHANNEL_READY;
 
 unref_call:
 	grpc_call_unref(core);

@@ -1,6 +1,7 @@
 #ifndef CPROF_TRANSPORT_TRANSPORT_H
 #define CPROF_TRANSPORT_TRANSPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -68,6 +69,7 @@ struct cprof_reply {
 	char message[512]; /* the server's words, cut, made printable */
 	uint8_t *body;
 	size_t body_len;
+	bool connected;	      /* to the service, as the call ended */
 	uint8_t trailer[256]; /* its first value, if it came and fits */
 	size_t trailer_len;
 };

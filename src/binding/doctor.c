@@ -1,0 +1,60 @@
+/* What `python -m googlecloudprofiler doctor` asks of the native parts. */
+#include "binding/binding.h"
+
+#include <string.h>
+
+#include "agent/roots.h"
+#include "base/limits.h"
+#include "cpython/peek.h"
+#include "transport/transport.h"
+
+PyObject *cprof__count_roots(PyObject *self, PyObject *args)
+{
+	struct cprof_buffer pem;
+	struct cprof_error err;
+	const char *path, *at;
+	long nr = 0;
+	int r;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "s:count_roots", &path))
+		return NULL;
+	cprof_buffer_init(&pem, CPROF_MAX_ROOTS_BYTES);
+	r = cprof_roots_read(&path, 1, &pem, &err);
+	at = r < 0 ? "" : (const char *)pem.data;
+	while ((at = strstr(at, "-----BEGIN CERTIFICATE"))) {
+		nr++;
+		at++;
+	}
+	cprof_buffer_finish(&pem);
+	return PyLong_FromLong(nr);
+}
+
+PyObject *cprof__reads_by(PyObject *self, PyObject *noargs)
+{
+	struct cprof_peek *peek;
+	struct cprof_error err;
+	PyObject *words;
+
+	(void)self;
+	(void)noargs;
+	if (cprof_peek_create(CPROF_PEEK_ANY, &peek, &err) < 0)
+		return cprof__raise(&err);
+	words = PyUnicode_FromString(cprof_peek_words(peek));
+	cprof_peek_destroy(peek);
+	return words;
+}
+
+PyObject *cprof__transport_version(PyObject *self, PyObject *args)
+{
+	const struct cprof_transport *transport;
+	struct cprof_error err;
+	const char *path;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "s:transport_version", &path))
+		return NULL;
+	if (cprof_transport_load(path, &transport, &err) < 0)
+		return cprof__raise(&err);
+	return PyUnicode_FromString(transport->version());
+}

@@ -1,0 +1,3 @@
+from fixtures import key_file, launch, service
+
+__all__ = ["key_file", "launch", "service"]
