@@ -11,6 +11,7 @@ from fake_service import assign, hang, refuse
 from metadata_server import MetadataServer
 from program import clean_environment
 
+DOCTOR = [sys.executable, "-m", "googlecloudprofiler", "doctor"]
 SECRET = "s3cr3t-marker"
 CODE = grpc.StatusCode
 
@@ -22,7 +23,7 @@ def doctor(tmp_path):
     def run(*arguments, **environ):
         environ.setdefault("NO_GCE_CHECK", "true")
         done = subprocess.run(
-            [sys.executable, "-m", "googlecloudprofiler", "doctor", "--json", *arguments],
+            [*DOCTOR, "--json", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
