@@ -238,8 +238,9 @@ static int authorize(struct cprof_link *l, struct cprof_error *err)
 		r = cprof_given_get(given, sizeof(given), l->stop, err);
 		break;
 	case CPROF_LINK_METADATA_TOKEN:
+		/* A token grows old in a machine that sleeps, too. */
 		r = cprof_token_get(
-			&l->token, cprof_now_ns(), &header, l->stop, err);
+			&l->token, cprof_boot_ns(), &header, l->stop, err);
 		break;
 	}
 	if (!r)
@@ -278,8 +279,16 @@ int cprof_link_create_profile(struct cprof_link *l,
 		return r;
 	r = cprof_profiler_create_profile(
 		l->profiler, type, type_nr, ret, ret_retry_ns, err);
-	if (r == CPROF_EAUTH)
+	/* A token may have been taken back early: that is worth another one. */
+	if (r == CPROF_EAUTH && l->opts.token != CPROF_LINK_NO_TOKEN) {
 		forget_token(l);
+		r = authorize(l, err);
+		if (!r)
+			r = cprof_profiler_create_profile(l->profiler, type,
+				type_nr, ret, ret_retry_ns, err);
+		if (r == CPROF_EAUTH)
+			forget_token(l);
+	}
 	if (r < 0 && r != CPROF_EABORTED && r != CPROF_ECANCELED)
 		cprof_link_disconnect(l);
 	return r;

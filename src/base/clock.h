@@ -17,6 +17,9 @@
 int64_t cprof_now_ns(void);
 int64_t cprof_unix_ns(void);
 
+/* As the monotonic clock, but it goes on while the machine is suspended. */
+int64_t cprof_boot_ns(void);
+
 /* CPU time used so far by this process, and by the calling thread. */
 int64_t cprof_process_cpu_ns(void);
 int64_t cprof_own_cpu_ns(void);

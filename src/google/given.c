@@ -36,7 +36,7 @@ bool cprof_given_put(const char *token, int64_t left_ns)
 	} else if (!refused) {
 		explicit_bzero(given.token, sizeof(given.token));
 		snprintf(given.token, sizeof(given.token), "%s", token);
-		given.expires_ns = cprof_now_ns() + left_ns;
+		given.expires_ns = cprof_boot_ns() + left_ns;
 		given.refused = false;
 		given.why[0] = '\0';
 	}
@@ -74,7 +74,7 @@ static bool look(char *ret, size_t size, int *ret_code, struct cprof_error *err)
 
 	pthread_mutex_lock(&given.lock);
 	good = *given.token && !given.refused &&
-	       given.expires_ns > cprof_now_ns();
+	       given.expires_ns > cprof_boot_ns();
 	known = *given.token || *given.why;
 	*ret_code = 0;
 	if (good)

@@ -78,6 +78,10 @@ static int call(struct cprof_channel *ch, const struct cprof_call *c,
 		return cprof_fail(err, fake_transport.call_result, "no call");
 	fake_transport.released--;
 	*ret = fake_transport.reply;
+	if (fake_transport.refuse > 0) {
+		fake_transport.refuse--;
+		*ret = (struct cprof_reply){ .status = 16 };
+	}
 	return 0;
 }
 

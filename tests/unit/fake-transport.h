@@ -14,6 +14,7 @@ struct fake_transport {
 	/* set: what happens */
 	int start_result, channel_result, call_result;
 	struct cprof_reply reply; /* the body is not owned */
+	int refuse; /* so many calls first, with UNAUTHENTICATED */
 
 	/* told: what was done */
 	int started, channels, made, calls, released;

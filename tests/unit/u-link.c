@@ -153,25 +153,31 @@ void test_link__labels_can_be_done_without(void)
 	close(fd);
 }
 
+/* At once and without a word: tokens may be taken back early. */
 void test_link__a_refused_token_is_replaced(void)
 {
 	const struct fake_answer answer[] = { { TOKEN("one"), FAKE_CLOSE, 0 },
-		{ TOKEN("two"), FAKE_CLOSE, 0 } };
+		{ TOKEN("two"), FAKE_CLOSE, 0 },
+		{ TOKEN("three"), FAKE_CLOSE, 0 } };
 	struct cprof_link_options opts = options();
 	struct fake_http server;
 	struct cprof_error err;
 	struct cprof_link *l;
 
-	fake_http_start(&server, AF_INET, answer, 2, NULL);
+	fake_http_start(&server, AF_INET, answer, 3, NULL);
 	opts.metadata_host = server.address.text;
 	opts.token = CPROF_LINK_METADATA_TOKEN;
 	l = open_link(&opts);
 	CHECK_EQ(create(l, 10, NULL), CPROF_EABORTED);
-	CHECK_EQ(create(l, 16, &err), CPROF_EAUTH);
 	CHECK(strstr(fake_transport.headers, "authorization: Bearer one\n"));
+	fake_transport.refuse = 1;
 	CHECK_EQ(create(l, 10, NULL), CPROF_EABORTED);
 	CHECK(strstr(fake_transport.headers, "authorization: Bearer two\n"));
-	CHECK_EQ(atomic_load(&server.calls), 2);
+	/* But it is not asked for ever. */
+	fake_transport.refuse = 9;
+	CHECK_EQ(create(l, 10, &err), CPROF_EAUTH);
+	CHECK_EQ(fake_transport.refuse, 7);
+	CHECK_EQ(atomic_load(&server.calls), 3);
 	close_link(l);
 	fake_http_stop(&server);
 }
