@@ -87,7 +87,8 @@ def test_threads_that_ended_keep_their_cpu(show):
     print(seen)
     assert seen["count"] >= 0.5 * seen["wanted"], seen
     # Each used some more to begin and to end than its own clock had seen.
-    assert abs(seen["seen"] - seen["used"]) <= 0.1 * seen["used"], seen
+    more = seen["seen"] - seen["used"]
+    assert -0.02 * seen["used"] <= more <= 0.0004 * seen["count"], seen
 
 
 def test_wall_time_covers_every_kind_of_thread(show):

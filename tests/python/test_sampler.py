@@ -179,7 +179,7 @@ say({"named": named, "gone": gone, "late": late, "bad": bad[:20], "made": made,
 """
 
 
-@pytest.mark.parametrize("loops, least", [(100, 0), (1000, 100), (20000, 300)])
+@pytest.mark.parametrize("loops, least", [(100, 0), (1000, 20), (20000, 300)])
 def test_code_that_lives_shortly_is_never_misnamed(show, loops, least):
     seen = show(EXEC_CHURN, loops)
     looks = seen["named"] + seen["gone"] + seen["late"]
@@ -558,7 +558,7 @@ say({"bad": bad, "total": total, "settled": settled})
 def test_generators_that_switch_all_the_time_show_no_impossible_stack(show):
     seen = show(GENERATOR_SWITCHES)
     assert sum(count for _, count in seen["bad"]) <= 0.002 * seen["total"], seen
-    assert seen["settled"] > 0.25 * seen["total"], seen
+    assert seen["settled"] > 0.1 * seen["total"], seen
 
 
 GREENLETS = """
