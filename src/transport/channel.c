@@ -74,7 +74,11 @@ static void fill_args(
 		a, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, CPROF_RECONNECT_MAX_NS);
 	cprof__args_add(a, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
 		(int64_t)opts->max_reply_bytes);
-	/* A compressed message grows before its size is looked at. */
+	/*
+	 * A compressed message grows before its size is looked at, and before
+	 * core looks whether we allow the algorithm: it may not unpack at all.
+	 */
+	cprof__args_add(a, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
 	cprof__args_add(a, GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
 		1U << GRPC_COMPRESS_NONE);
 	cprof__args_add(a, GRPC_ARG_ENABLE_RETRIES, 0);
