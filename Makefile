@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find src cmake protos python -type f -not -name '*.pyc') \
 	CMakeLists.txt pyproject.toml
-SCRIPTS := scripts/check-source scripts/demo scripts/make-layout
+SCRIPTS := scripts/check-source scripts/demo scripts/make-faults scripts/make-layout
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: all demo test test-pythons pythons bench lint format clean
@@ -59,6 +59,7 @@ lint: $(VENV)/test-tools
 	scripts/check-source
 	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'src/*.[ch]' 'tests/*.[ch]')
 	$(BIN)/ruff check python tests examples $(SCRIPTS)
+	$(BIN)/python scripts/make-faults --check
 
 format: $(VENV)/test-tools
 	$(BIN)/clang-format -i $$(git ls-files 'src/*.[ch]' 'tests/*.[ch]')

@@ -124,9 +124,10 @@ def start(
         _selftest.run(native.walk_self)
         native.speak_through(_client_logger.log)
         native.start(**options)
-        if options["credentials_type"] == "object":
+        source = _tokens.find_source(options, credentials)
+        if source:
             _State.tokens = _tokens.Refresher(
-                credentials, native.give_token, native.give_no_token
+                source, native.give_token, native.give_no_token
             )
         _State.pid = os.getpid()
         _install_hooks()

@@ -15,7 +15,7 @@ Credentials = namedtuple("Credentials", "type path project_id quota_project")
 # A key file has 2.4 kB; what is longer than this is something else.
 _MAX_BYTES = 1 << 20
 
-# The types that core understands, and the fields it cannot do without.
+# The types that are served, and the fields that each cannot do without.
 _SUPPORTED = {
     "service_account": ("private_key_id", "private_key", "client_email", "client_id"),
     "authorized_user": ("client_id", "client_secret", "refresh_token"),
@@ -45,6 +45,18 @@ def load_file(path):
         CredentialsError: It cannot be read, or its type is not supported.
     """
     path = os.path.abspath(path)
+    content = read_file(path)
+    return Credentials(
+        content["type"],
+        path,
+        _text(content, "project_id"),
+        _text(content, "quota_project_id"),
+    )
+
+
+def read_file(path):
+    """The content of a credentials file, as a dict: of a type that is served, and with
+    all that this needs. Raises as load_file()."""
     content = _read_object(path)
     kind = content.get("type")
     if not isinstance(kind, str) or kind not in _SUPPORTED:
@@ -61,9 +73,7 @@ def load_file(path):
         )
     if kind == "external_account":
         _check_source(path, content.get("credential_source"))
-    return Credentials(
-        kind, path, _text(content, "project_id"), _text(content, "quota_project_id")
-    )
+    return content
 
 
 def _read_object(path):
@@ -93,15 +103,17 @@ def _read_object(path):
 
 
 def _check_source(path, source):
-    """Where an external account's own token comes from: core runs no programs."""
+    """Where an external account's own token comes from: a file or a URL."""
     if not isinstance(source, dict):
         raise CredentialsError(
             "credentials file '%s' has no credential_source" % path
         )
-    if "executable" in source:
+    if "environment_id" in source or not (
+        isinstance(source.get("file"), str) or isinstance(source.get("url"), str)
+    ):
         raise CredentialsError(
-            "credentials file '%s' runs a program for its token, which is not "
-            "supported; %s" % (path, _BY_OBJECT)
+            "credentials file '%s' has its token neither from a file nor from a URL, "
+            "which is not supported; %s" % (path, _BY_OBJECT)
         )
 
 

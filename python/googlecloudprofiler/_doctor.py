@@ -17,6 +17,7 @@ from googlecloudprofiler import (
     _options,
     _platform,
     _selftest,
+    _tokens,
 )
 from googlecloudprofiler.__version__ import __version__
 
@@ -113,21 +114,19 @@ def _check_certificates(arguments):
     )
 
 
-def _find_credentials(arguments):
-    where = _look_around(arguments)
-    return _options.find_credentials(arguments.key_file, None, where)
-
-
 def _look_around(arguments):
+    """The Platform, and the Credentials or None."""
     return _options.look_around(
-        _agent._load_native(), arguments.key_file, None, arguments.project
+        _agent._load_native(), arguments.project, arguments.key_file, None
     )
 
 
 def _check_credentials(arguments):
     if _config.find_endpoint(arguments.endpoint).local:
         return "not needed"
-    found = _find_credentials(arguments)
+    _, found = _look_around(arguments)
+    if not found:
+        raise Failure(_options.NO_CREDENTIALS)
     if found.type == "metadata":
         email = _ask_metadata(arguments, "instance/service-accounts/default/email")
         if not email:
@@ -143,7 +142,7 @@ def _check_credentials(arguments):
 
 
 def _ask_metadata(arguments, key):
-    where = _look_around(arguments)
+    where, _ = _look_around(arguments)
     if not where.metadata_host:
         return None
     return _agent._load_native().metadata(where.metadata_host, key, _METADATA_S)
@@ -153,7 +152,7 @@ def _check_project(arguments):
     if _config.find_endpoint(arguments.endpoint).local:
         return arguments.project or "local"
     try:
-        credentials = _find_credentials(arguments)
+        _, credentials = _look_around(arguments)
     except ValueError:
         credentials = None
     project = _credentials.find_project(
@@ -202,7 +201,15 @@ def _check_permission(arguments):
         )
     except ValueError:
         raise Advice("not asked for, because of what is missing above") from None
-    refused = native.ask(timeout_s=_ASK_S, **options)
+    source = _tokens.find_source(options, None)
+    tokens = source and _tokens.Refresher(
+        source, native.give_token, native.give_no_token
+    )
+    try:
+        refused = native.ask(timeout_s=_ASK_S, **options)
+    finally:
+        if tokens:
+            tokens.stop()
     if refused:
         raise Failure("; ".join(words for words in refused if words))
     return "the service lets this program upload profiles"

@@ -71,8 +71,9 @@ def give_token(token: str, left_s: float) -> bool:
     False where the service has refused this very token.
     """
 
-def give_no_token(why: str) -> None:
-    """Tell the agent why there is none: the name of an error, and no secret."""
+def give_no_token(why: str, refused: bool) -> None:
+    """Tell the agent why there is none, without a secret, and whether to try again will
+    not help."""
 
 def collect(kind: str, duration_ns: int, period_ns: int) -> bytes:
     """Sample this process from the calling thread; a gzipped pprof profile.

@@ -1,6 +1,7 @@
 """How the service is reached over TLS: whose certificates count, and by which proxy."""
 
 import os
+import re
 
 # Where systems keep all certificate authorities in one file, and one by one.
 _BUNDLES = (
@@ -47,47 +48,55 @@ class ProxyError(ValueError):
     """The proxy that the environment names cannot be used."""
 
 
+# user:password@, of what a URI may have there; host or [IPv6 address]; port. Core
+# takes another character, or an @ as %40, for the end, and goes without the proxy.
+_PROXY = re.compile(
+    r"(?:http://)?((?:[\w.~!$&'()*+,;=:-]|%(?!40)[\da-f]{2})*@)?"
+    r"([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?/*\Z",
+    re.ASCII | re.IGNORECASE,
+)
+
+
 def find_proxy(host, environ=os.environ):
     """The proxy for TLS to `host` as "http://[user:password@]host:port", or None.
 
-    https_proxy, else HTTPS_PROXY; not for what no_proxy, else NO_PROXY, lists.
+    https_proxy, else HTTPS_PROXY; not for what no_proxy, else NO_PROXY, lists. The
+    port is 80 where none is given.
 
     Raises:
         ProxyError: It is no http:// proxy. The message does not show it, as it may
             hold a password.
     """
-    proxy = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
+    proxy = (environ.get("https_proxy") or environ.get("HTTPS_PROXY") or "").strip()
     exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     if not proxy or _is_exempt(host, exempt):
         return None
-    if "://" not in proxy:
-        proxy = "http://" + proxy
-    if not proxy.startswith("http://") or not proxy.isprintable():
+    match = _PROXY.match(proxy)
+    if not match:
         raise ProxyError(
-            "https_proxy must be of the form http://host:port: TLS to the proxy itself "
-            "is not supported"
+            "https_proxy must be of the form http://[user:password@]host:port, "
+            "without TLS to the proxy itself, and with what is special in a password "
+            "as %XX, less the @, which it cannot have"
         )
-    return proxy.rstrip("/")
+    user, name, port = match.groups()
+    return "http://%s%s%s" % (user or "", name, port or ":80")
 
 
 def _is_exempt(host, exempt):
-    """As curl reads no_proxy: names cover what is below them, * is everything."""
-    host = host.strip("[]").lower()
-    for entry in exempt.lower().split(","):
-        entry = entry.strip()
-        if entry == "*":
-            return True
-        if "/" in entry:
-            if _is_in_network(host, entry):
-                return True
-            continue
-        entry = entry.lstrip("*").lstrip(".").strip("[]")
-        if entry and (host == entry or host.endswith("." + entry)):
-            return True
-    return False
+    """As curl reads no_proxy: names cover what is below them, networks the addresses
+    in them, * is everything."""
+    host = host.strip("[]").rstrip(".").lower()
+    entries = [e for e in re.split(r"[\s,]+", exempt.lower()) if e]
+    if "*" in entries:
+        return True
+    if ":" in host or re.match(r"[\d.]+\Z", host):
+        return any(_is_in_network(host, e.strip("[]")) for e in entries)
+    names = [e.lstrip("*").strip(".") for e in entries]
+    return any(n and (host == n or host.endswith("." + n)) for n in names)
 
 
 def _is_in_network(host, network):
+    """Whether an address is the one, or in the network, that an entry is."""
     import ipaddress  # few need it
 
     try:

@@ -9,7 +9,7 @@ from googlecloudprofiler.__version__ import __version__
 
 _logger = logging.getLogger("googlecloudprofiler.client")
 
-_NO_CREDENTIALS = (
+NO_CREDENTIALS = (
     "no credentials: set GOOGLE_APPLICATION_CREDENTIALS to a key file, pass "
     "service_account_json_file, or use a local service by api_endpoint="
     '"http://127.0.0.1:PORT"'
@@ -46,8 +46,11 @@ def resolve(
     where = _platform.Platform("local", None, True)
     credentials = None
     if not endpoint.local:
-        where = look_around(native, key_file, credentials_object, project_id)
-        credentials = find_credentials(key_file, credentials_object, where)
+        where, credentials = look_around(
+            native, project_id, key_file, credentials_object
+        )
+        if not credentials:
+            raise _credentials.CredentialsError(NO_CREDENTIALS)
     if disable_cpu:
         _logger.info("CPU profiling is disabled by disable_cpu_profiling")
     if disable_wall:
@@ -88,38 +91,38 @@ def transport_path():
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), "_transport.so")
 
 
-def look_around(native, key_file, credentials_object, project_id):
-    """The Platform. Where it does not show, a metadata server is looked for, but only
-    if something is missing that nobody else can tell."""
-    where = _platform.find()
-    if where.sure:
-        return where
-    known = key_file or credentials_object or _credentials.find_default()
-    if not known or not project_id:
-        try:
-            native.metadata(where.metadata_host, "project/project-id", _PROBE_S)
-            return where
-        except OSError:
-            pass
-    return where._replace(metadata_host=None)
+def look_around(native, project_id, key_file, credentials_object):
+    """The Platform, and the Credentials or None.
 
-
-def find_credentials(key_file, credentials_object, where):
-    """The Credentials: the object's, the file's, or at the Platform `where`.
+    Where it does not show whether there is a metadata server, it is looked for, if it
+    is needed: what else it knows can be done without.
 
     Raises:
-        CredentialsError: There are none, or they cannot be used.
+        CredentialsError: What was named cannot be used.
     """
+    where = _platform.find()
     if credentials_object is not None:
-        return _credentials.of_object(credentials_object)
-    if key_file:
-        return _credentials.load_file(key_file)
-    found = _credentials.find_default()
-    if found:
-        return found
-    if where.metadata_host:
-        return _credentials.of_metadata_server()
-    raise _credentials.CredentialsError(_NO_CREDENTIALS)
+        found = _credentials.of_object(credentials_object)
+    elif key_file:
+        found = _credentials.load_file(key_file)
+    else:
+        found = _credentials.find_default()
+    known = found and _credentials.find_project(project_id, found, bool(key_file))
+    if not (where.sure or known or _has_metadata_server(native, where)):
+        where = where._replace(metadata_host=None)
+    if not found and where.metadata_host:
+        found = _credentials.of_metadata_server()
+    return where, found
+
+
+def _has_metadata_server(native, where):
+    """Look for it. Google's always knows the project; what other clouds have at the
+    same address does not."""
+    try:
+        found = native.metadata(where.metadata_host, "project/project-id", _PROBE_S)
+    except OSError:
+        return False
+    return bool(found)
 
 
 def _find_proxy(endpoint):

@@ -1,31 +1,42 @@
-"""Tokens of an object of google.auth, kept fresh for the native agent.
+"""Tokens that Python gets, kept fresh for the native agent.
 
-The agent's own thread never runs Python, so a thread here asks the object: only where
-start(credentials=...) was called.
+The agent's own thread never runs Python, so a thread here asks: an object of
+google.auth where start(credentials=...) was called, and _exchange for files that need
+it.
 """
 
 import datetime
 import threading
 
+from googlecloudprofiler import _exchange
+
 # As google.auth does: a token with less than this left, in seconds, is as good as old.
 _MARGIN_S = 225
-# Between two tries that failed, and the longest rest: clocks are set, machines sleep.
+# Between two tries that failed, and the longest rest: clocks are set, machines sleep,
+# and a token that was refused waits for the next look.
 _RETRY_S = (10, 300)
-_MAX_REST_S = 600
+_MAX_REST_S = 60
 
-SCOPE = "https://www.googleapis.com/auth/monitoring.write"
+
+def find_source(options, credentials):
+    """Whom to ask, by the options of the native start(); None where the agent makes its
+    tokens by itself."""
+    kind = options["credentials_type"]
+    if kind in ("authorized_user", "external_account"):
+        return _exchange.FileTokens(options["credentials_path"])
+    return credentials if kind == "object" else None
 
 
 class Refresher:
     """Gives tokens of `credentials` to `give(token, seconds)` until stop().
 
     `give` is False for a token that the service has refused: then another is asked
-    for. `fail(words)` hears why there is none: the kind of the error, never its text,
-    which may hold what is secret.
+    for. `fail(words, refused)` hears why there is none: of a stranger's error the kind,
+    never its text, which may hold what is secret.
     """
 
     def __init__(self, credentials, give, fail):
-        self._credentials = _with_scope(credentials)
+        self._credentials = credentials
         self._give = give
         self._fail = fail
         self._stop = threading.Event()
@@ -41,10 +52,14 @@ class Refresher:
         pause = _RETRY_S[0]
         while not self._stop.is_set():
             try:
+                self._credentials = _with_scope(self._credentials)
                 rest = self._renew()
                 pause = _RETRY_S[0]
+            except _exchange.ExchangeError as e:
+                self._fail(e.words, e.refused)
+                rest, pause = pause, min(2 * pause, _RETRY_S[1])
             except Exception as e:  # whatever a stranger's object raises
-                self._fail(type(e).__name__)
+                self._fail(type(e).__name__, False)
                 rest, pause = pause, min(2 * pause, _RETRY_S[1])
             self._stop.wait(rest)
 
@@ -57,7 +72,9 @@ class Refresher:
             and left >= _MARGIN_S
             and self._give(credentials.token, left)
         ):
-            credentials.refresh(_make_request())
+            credentials.refresh(
+                getattr(credentials, "make_request", _make_request)()
+            )
             left = _seconds_left(credentials)
             self._give(credentials.token, left)
         return max(min(left - _MARGIN_S, _MAX_REST_S), _RETRY_S[0])
@@ -66,7 +83,7 @@ class Refresher:
 def _with_scope(credentials):
     """Some objects must be told what the token is for."""
     if getattr(credentials, "requires_scopes", False):
-        return credentials.with_scopes([SCOPE])
+        return credentials.with_scopes([_exchange.SCOPE])
     return credentials
 
 

@@ -22,7 +22,7 @@ struct cprof_link {
 	const atomic_bool *stop;
 
 	/* What the metadata server told; empty where it did not. */
-	bool asked;
+	bool asked, missed; /* all of it; a label, for the time being */
 	char project[VALUE_BYTES], zone[VALUE_BYTES], instance[VALUE_BYTES];
 
 	struct cprof_token_source token;
@@ -99,10 +99,12 @@ void cprof_link_cancel(struct cprof_link *l)
 }
 
 /* Profiles do without a label that the server does not tell. */
-static int without(const char *label, int r, const struct cprof_error *why)
+static int without(struct cprof_link *l, const char *label, int r,
+	const struct cprof_error *why)
 {
 	if (!r || r == CPROF_ECANCELED)
 		return r;
+	l->missed |= r == CPROF_EUNAVAILABLE;
 	/* On Cloud Run and App Engine an instance has no name. */
 	if (r != CPROF_ENOTFOUND)
 		cprof_log(CPROF_DEBUG, "Profiles go without the label %s: %s",
@@ -110,7 +112,10 @@ static int without(const char *label, int r, const struct cprof_error *why)
 	return 0;
 }
 
-/* What nobody told us and a metadata server may know. Once. */
+/*
+ * What nobody told us and a metadata server may know. What it was too busy to
+ * tell is asked for again with the next connection: labels are sent by one.
+ */
 static int ask_metadata(struct cprof_link *l, struct cprof_error *err)
 {
 	const struct cprof_http_address *from = &l->token.from;
@@ -118,22 +123,23 @@ static int ask_metadata(struct cprof_link *l, struct cprof_error *err)
 	struct cprof_error why;
 	int r = 0;
 
-	if (l->asked || !l->opts.metadata_host)
+	if (l->asked || l->profiler || !l->opts.metadata_host)
 		return 0;
+	l->missed = false;
 	if (!l->opts.profiler.deployment.project)
 		r = cprof_metadata_project(
 			from, l->project, VALUE_BYTES, until_ns, l->stop, err);
 	if (!r && l->opts.zone_wanted)
-		r = without("zone",
+		r = without(l, "zone",
 			cprof_metadata_zone(from, l->zone, VALUE_BYTES,
 				until_ns, l->stop, &why),
 			&why);
 	if (!r && !l->opts.profiler.instance)
-		r = without("instance",
+		r = without(l, "instance",
 			cprof_metadata_instance(from, l->instance, VALUE_BYTES,
 				until_ns, l->stop, &why),
 			&why);
-	l->asked = !r;
+	l->asked = !r && !l->missed;
 	return r;
 }
 
@@ -268,27 +274,40 @@ static void forget_token(struct cprof_link *l)
 	cprof_token_drop(&l->token);
 }
 
-int cprof_link_create_profile(struct cprof_link *l,
+/* Once more with another token: one may have been taken back early. */
+static int create_profile(struct cprof_link *l,
 	const enum cprof_profile_type *type, size_t type_nr,
 	struct cprof_assignment *ret, int64_t *ret_retry_ns,
 	struct cprof_error *err)
 {
-	int r = prepare(l, err);
+	struct cprof_error why;
+	int r = prepare(l, err), again;
 
 	if (r < 0)
 		return r;
 	r = cprof_profiler_create_profile(
 		l->profiler, type, type_nr, ret, ret_retry_ns, err);
-	/* A token may have been taken back early: that is worth another one. */
-	if (r == CPROF_EAUTH && l->opts.token != CPROF_LINK_NO_TOKEN) {
+	if (r != CPROF_EAUTH || l->opts.token == CPROF_LINK_NO_TOKEN)
+		return r;
+	forget_token(l);
+	again = prepare(l, &why);
+	/* That the service refused us is what there is to tell. */
+	if (again < 0)
+		return again == CPROF_ECANCELED ? again : r;
+	r = cprof_profiler_create_profile(
+		l->profiler, type, type_nr, ret, ret_retry_ns, err);
+	if (r == CPROF_EAUTH)
 		forget_token(l);
-		r = authorize(l, err);
-		if (!r)
-			r = cprof_profiler_create_profile(l->profiler, type,
-				type_nr, ret, ret_retry_ns, err);
-		if (r == CPROF_EAUTH)
-			forget_token(l);
-	}
+	return r;
+}
+
+int cprof_link_create_profile(struct cprof_link *l,
+	const enum cprof_profile_type *type, size_t type_nr,
+	struct cprof_assignment *ret, int64_t *ret_retry_ns,
+	struct cprof_error *err)
+{
+	int r = create_profile(l, type, type_nr, ret, ret_retry_ns, err);
+
 	if (r < 0 && r != CPROF_EABORTED && r != CPROF_ECANCELED)
 		cprof_link_disconnect(l);
 	return r;
@@ -306,5 +325,8 @@ int cprof_link_update_profile(struct cprof_link *l,
 		l->profiler, assignment, profile, len, err);
 	if (r == CPROF_EAUTH)
 		forget_token(l);
+	/* A connection that was cut silently would take the next try, too. */
+	if (r == CPROF_EUNAVAILABLE)
+		cprof_link_disconnect(l);
 	return r;
 }

@@ -16,7 +16,8 @@ struct loop {
 	struct cprof_backoff backoff;
 	unsigned int failures; /* of CreateProfile, in a row, ABORTED apart */
 	unsigned int warned;   /* a bit for each kind told in this outage */
-	bool complained;       /* of an assignment, since one went well */
+	bool odd_type;	       /* told of one, since an assignment went well */
+	bool upload_failed;    /* the same */
 };
 
 static bool enabled(const struct loop *l, enum cprof_profile_type type)
@@ -48,8 +49,11 @@ static bool is_news(struct loop *l, const struct cprof_error *err)
 /* The service let us in: what went wrong before is over. */
 static void recovered(struct loop *l)
 {
-	if (l->warned)
+	/* Of an upload that failed meanwhile, too, this is the good news. */
+	if (l->warned) {
 		cprof_log(CPROF_INFO, "The profiler service answers again");
+		l->upload_failed = false;
+	}
 	l->failures = 0;
 	l->warned = 0;
 }
@@ -112,11 +116,11 @@ static int collect_and_upload(struct loop *l, const struct cprof_assignment *a,
 }
 
 /* Told once until an assignment goes well again. */
-static enum cprof_level complaint_level(struct loop *l)
+static enum cprof_level complaint_level(bool *told)
 {
-	enum cprof_level level = l->complained ? CPROF_DEBUG : CPROF_WARNING;
+	enum cprof_level level = *told ? CPROF_DEBUG : CPROF_WARNING;
 
-	l->complained = true;
+	*told = true;
 	return level;
 }
 
@@ -128,8 +132,8 @@ static bool run_assignment(struct loop *l, const struct cprof_assignment *a)
 	int r;
 
 	if (!enabled(l, a->type)) {
-		cprof_log(complaint_level(l), "Unexpected profile type: %s",
-			name);
+		cprof_log(complaint_level(&l->odd_type),
+			"Unexpected profile type: %s", name);
 		return l->ops->wait(l->ctx, CPROF_MIN_RETRY_NS);
 	}
 	cprof_log(CPROF_DEBUG, "Successfully created a %s profile", name);
@@ -137,13 +141,15 @@ static bool run_assignment(struct loop *l, const struct cprof_assignment *a)
 	if (r == CPROF_ECANCELED)
 		return false;
 	if (r < 0) {
-		cprof_log(complaint_level(l),
+		cprof_log(complaint_level(&l->upload_failed),
 			"Failed to collect and upload profile whose profile "
 			"type is %s: %s",
 			name, err.message);
 		return l->ops->wait(l->ctx, CPROF_MIN_RETRY_NS);
 	}
-	l->complained = false;
+	if (l->upload_failed)
+		cprof_log(CPROF_INFO, "Profiles are uploaded again");
+	l->upload_failed = l->odd_type = false;
 	return true;
 }
 

@@ -51,10 +51,10 @@ static int read_credentials(const char *type, struct cprof_link_options *l)
 	} table[] = {
 		{ "service_account", CPROF_CREDENTIALS_SERVICE_ACCOUNT,
 			CPROF_LINK_NO_TOKEN },
-		{ "authorized_user", CPROF_CREDENTIALS_AUTHORIZED_USER,
-			CPROF_LINK_NO_TOKEN },
-		{ "external_account", CPROF_CREDENTIALS_EXTERNAL_ACCOUNT,
-			CPROF_LINK_NO_TOKEN },
+		{ "authorized_user", CPROF_CREDENTIALS_NONE,
+			CPROF_LINK_GIVEN_TOKEN },
+		{ "external_account", CPROF_CREDENTIALS_NONE,
+			CPROF_LINK_GIVEN_TOKEN },
 		{ "metadata", CPROF_CREDENTIALS_NONE,
 			CPROF_LINK_METADATA_TOKEN },
 		{ "object", CPROF_CREDENTIALS_NONE, CPROF_LINK_GIVEN_TOKEN },
@@ -67,6 +67,9 @@ static int read_credentials(const char *type, struct cprof_link_options *l)
 			continue;
 		l->profiler.channel.credentials = table[i].credentials;
 		l->token = table[i].token;
+		/* A file that is exchanged for tokens is read in Python. */
+		if (l->token != CPROF_LINK_NO_TOKEN)
+			l->key_path = NULL;
 		return 0;
 	}
 	PyErr_Format(PyExc_ValueError, "unknown credentials type '%s'", type);

@@ -60,10 +60,11 @@ PyObject *cprof__give_token(PyObject *self, PyObject *args)
 PyObject *cprof__give_no_token(PyObject *self, PyObject *args)
 {
 	const char *why;
+	int refused;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "s:give_no_token", &why))
+	if (!PyArg_ParseTuple(args, "sp:give_no_token", &why, &refused))
 		return NULL;
-	cprof_given_fail(why);
+	cprof_given_fail(why, refused);
 	Py_RETURN_NONE;
 }

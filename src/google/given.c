@@ -11,8 +11,9 @@ static struct {
 	pthread_mutex_t lock; /* protects what follows */
 	char token[CPROF_MAX_TOKEN_BYTES + 1];
 	int64_t expires_ns;
-	bool refused;
-	char why[64];
+	bool refused; /* the token */
+	char why[192];
+	bool hopeless;
 } given = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static bool is_token(const char *s)
@@ -39,15 +40,17 @@ bool cprof_given_put(const char *token, int64_t left_ns)
 		given.expires_ns = cprof_boot_ns() + left_ns;
 		given.refused = false;
 		given.why[0] = '\0';
+		given.hopeless = false;
 	}
 	pthread_mutex_unlock(&given.lock);
 	return !refused;
 }
 
-void cprof_given_fail(const char *why)
+void cprof_given_fail(const char *why, bool refused)
 {
 	pthread_mutex_lock(&given.lock);
 	snprintf(given.why, sizeof(given.why), "%s", why);
+	given.hopeless = refused;
 	pthread_mutex_unlock(&given.lock);
 }
 
@@ -65,6 +68,7 @@ void cprof_given_clear(void)
 	explicit_bzero(given.token, sizeof(given.token));
 	given.refused = false;
 	given.why[0] = '\0';
+	given.hopeless = false;
 }
 
 /* False as long as there is neither a token nor a reason for having none. */
@@ -80,8 +84,9 @@ static bool look(char *ret, size_t size, int *ret_code, struct cprof_error *err)
 	if (good)
 		snprintf(ret, size, "Bearer %s", given.token);
 	else
-		*ret_code = cprof_fail(err, CPROF_EUNAVAILABLE,
-			"the credentials object gives no token%s%s",
+		*ret_code = cprof_fail(err,
+			given.hopeless ? CPROF_EAUTH : CPROF_EUNAVAILABLE,
+			"the credentials give no token%s%s",
 			*given.why ? ": " : "", given.why);
 	pthread_mutex_unlock(&given.lock);
 	return known;

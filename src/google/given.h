@@ -22,13 +22,14 @@
  */
 bool cprof_given_put(const char *token, int64_t left_ns);
 
-/* Why there is none: the name of an error, for a message. */
-void cprof_given_fail(const char *why);
+/* Why there is none, for a message; `refused`: to try again will not help. */
+void cprof_given_fail(const char *why, bool refused);
 
 /*
  * The value of an "authorization" header, into `size` bytes. Waits up to
  * CPROF_GIVEN_PATIENCE_NS for the first one. CPROF_EUNAVAILABLE where there is
- * none or it is too old, CPROF_ECANCELED after `stop`.
+ * none or it is too old, CPROF_EAUTH where none will be given, CPROF_ECANCELED
+ * after `stop`.
  */
 int cprof_given_get(char *ret, size_t size, const atomic_bool *stop,
 	struct cprof_error *err);

@@ -1,45 +1,18 @@
 #include "transport/credentials.h"
 
-/* What a token is asked for; the others are for all that their owner may do. */
-#define SCOPE "https://www.googleapis.com/auth/monitoring.write"
-
-static const char *const owner[] = {
-	[CPROF_CREDENTIALS_SERVICE_ACCOUNT] = "service account",
-	[CPROF_CREDENTIALS_AUTHORIZED_USER] = "user with a refresh token",
-	[CPROF_CREDENTIALS_EXTERNAL_ACCOUNT] = "external account",
-};
-
-static grpc_call_credentials *call_credentials(
-	const struct cprof_channel_options *opts)
-{
-	switch (opts->credentials) {
-	case CPROF_CREDENTIALS_SERVICE_ACCOUNT:
-		return grpc_service_account_jwt_access_credentials_create(
-			opts->credentials_json, grpc_max_auth_token_lifetime(),
-			NULL);
-	case CPROF_CREDENTIALS_AUTHORIZED_USER:
-		return grpc_google_refresh_token_credentials_create(
-			opts->credentials_json, NULL);
-	case CPROF_CREDENTIALS_EXTERNAL_ACCOUNT:
-		return grpc_external_account_credentials_create(
-			opts->credentials_json, SCOPE);
-	case CPROF_CREDENTIALS_NONE:
-		break;
-	}
-	return NULL;
-}
-
 static int add_call_credentials(const struct cprof_channel_options *opts,
 	grpc_channel_credentials *tls, grpc_channel_credentials **ret,
 	struct cprof_error *err)
 {
-	grpc_call_credentials *who = call_credentials(opts);
+	grpc_call_credentials *who =
+		grpc_service_account_jwt_access_credentials_create(
+			opts->credentials_json, grpc_max_auth_token_lifetime(),
+			NULL);
 	grpc_channel_credentials *both;
 
 	if (!who)
 		return cprof_fail(err, CPROF_EAUTH,
-			"the credentials are not those of a %s",
-			owner[opts->credentials]);
+			"the credentials are not those of a service account");
 	both = grpc_composite_channel_credentials_create(tls, who, NULL);
 	grpc_call_credentials_release(who);
 	if (!both)

@@ -23,12 +23,14 @@ enum cprof_security {
 	CPROF_SECURITY_TLS
 };
 
-/* Whose JSON text `credentials_json` is. */
+/*
+ * Whose JSON text `credentials_json` is. Core is given no credentials that it
+ * has to exchange for a token by itself: core 1.51 follows a null pointer when
+ * TLS with a token endpoint fails.
+ */
 enum cprof_credentials {
-	CPROF_CREDENTIALS_NONE,
-	CPROF_CREDENTIALS_SERVICE_ACCOUNT, /* a service account's key file */
-	CPROF_CREDENTIALS_AUTHORIZED_USER, /* a user's refresh token */
-	CPROF_CREDENTIALS_EXTERNAL_ACCOUNT /* a token of another identity */
+	CPROF_CREDENTIALS_NONE, /* or a token in the metadata of each call */
+	CPROF_CREDENTIALS_SERVICE_ACCOUNT
 };
 
 struct cprof_channel;

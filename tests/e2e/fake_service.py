@@ -143,7 +143,7 @@ class FakeService:
     """The server. `on_create` and `on_update` are queues of replies; when they are
     empty `create_default` and `update_default` answer."""
 
-    def __init__(self, credentials=None, port=0, unix=None):
+    def __init__(self, credentials=None, port=0, unix=None, host="127.0.0.1"):
         self.created = []
         self.updated = []
         self.on_create = collections.deque()
@@ -159,12 +159,12 @@ class FakeService:
             ],
         )
         self._server.add_generic_rpc_handlers((self._handlers(),))
-        address = unix or "127.0.0.1:%d" % port
+        address = unix or "%s:%d" % (host, port)
         if credentials:
             self.port = self._server.add_secure_port(address, credentials)
         else:
             self.port = self._server.add_insecure_port(address)
-        self.endpoint = "http://127.0.0.1:%d" % self.port
+        self.endpoint = "http://%s:%d" % (host, self.port)
         self._server.start()
 
     def __enter__(self):

@@ -35,7 +35,11 @@ def launch(tmp_path_factory, request):
 @pytest.fixture(scope="session")
 def key_file(tmp_path_factory):
     """The path of a service account's key file, with a key made just now."""
-    folder = tmp_path_factory.mktemp("key")
+    return make_key_file(tmp_path_factory.mktemp("key"))
+
+
+def make_key_file(folder):
+    """Make a service account's key file in a folder; its path."""
     done = subprocess.run(
         ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
         stdout=subprocess.PIPE,

@@ -10,7 +10,11 @@ import threading
 from fake_service import PATIENCE_S, eventually
 
 # What a machine may have set and the tests must not depend on.
-_FOREIGN = ("GOOGLE_", "GCLOUD_", "GAE_", "K_", "CLOUDSDK_", "GRPC_", "PYTHON")
+_FOREIGN = (
+    *("GOOGLE_", "GCLOUD_", "GAE_", "K_", "CLOUDSDK_", "GRPC_", "PYTHON", "GCE_"),
+    *("NO_GCE_", "CLOUD_RUN_", "FUNCTION_", "KUBERNETES_", "SSL_CERT_", "http_proxy"),
+    *("https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "RES_"),
+)
 
 
 def clean_environment(home):

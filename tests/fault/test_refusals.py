@@ -1,207 +1,213 @@
-"""What the service may answer instead of an assignment, and how loud that is."""
+"""What the service answers instead of an assignment"""
 
-import time
+import collections
+import itertools
 
 import grpc
-import pytest
-from fake_service import api, assign, postpone, raw, refuse, rpc
+from fake_service import api, assign, hang, raw, refuse, rpc
+from faults import each
+from frames import Link
+from trial import (
+    AGAIN,
+    FAILED,
+    QUIET_FAILURES,
+    Agent,
+    good,
+    judge,
+    recover,
+    serve,
+    try_door,
+    try_reply,
+)
 
 CODE = grpc.StatusCode
 
-PROGRAM = """
-import logging
-import sys
-import googlecloudprofiler
 
-class Handler(logging.Handler):
-    def emit(self, record):
-        print(record.levelname, record.getMessage(), flush=True)
-
-logging.getLogger().addHandler(Handler())
-googlecloudprofiler.start(service="web", **eval(sys.argv[1]))
-sys.stdin.readline()
-"""
-WARNINGS = "{'verbose': 1}"
-
-
-def finish(program):
-    """The lines that the program has said, once it has ended well."""
-    program.say()
-    assert program.end() == 0
-    assert program.stderr() == ""
-    return program.rest()
-
-
-def aborted_with(info):
-    return refuse(CODE.ABORTED, "later", (("google.rpc.retryinfo-bin", info),))
-
-
-def retry_info(seconds, nanos=0):
-    delay = rpc.RetryInfo.Delay(seconds=seconds, nanos=nanos)
-    return rpc.RetryInfo(retry_delay=delay).SerializeToString()
-
-
-def test_retry_info_is_obeyed(service, launch):
-    at = []
-    service.on_create.extend(
-        [
-            lambda call: at.append(time.monotonic()) or postpone(1, 500000000)(call),
-            lambda call: at.append(time.monotonic()) or assign(seconds=0.1)(call),
-        ]
-    )
-    program = launch(PROGRAM, WARNINGS, service=service)
-    service.wait_updated(1)
-    assert 1.5 <= at[1] - at[0] < 2.5
-    assert finish(program) == []
-
-
-@pytest.mark.parametrize(
-    "info",
-    [retry_info(-5), retry_info(0), retry_info(0, -1), b"", retry_info(-(2**63))],
-    ids=["negative", "zero", "negative nanos", "empty", "least"],
-)
-def test_a_retry_delay_without_sense_makes_no_busy_loop(service, launch, info):
-    """Either a second, or backing off by its own measure."""
-    at = []
-    service.create_default = lambda call: (
-        at.append(time.monotonic()) or aborted_with(info)(call)
-    )
-    program = launch(PROGRAM, WARNINGS, service=service)
-    service.wait_created(1)[0].ended.wait()
-    program.wait_agent_rests()
-    assert finish(program) == []
-    assert len(at) <= 2
-
-
-@pytest.mark.parametrize(
-    "info",
-    [
-        retry_info(2**62),
-        retry_info(2**63 - 1, 999999999),
-        retry_info(0, 2**31 - 1),
-        b"\xff\xff\xff",
-        b"x" * 200,
-        b"x" * 5000,
-        retry_info(5) * 30,
-    ],
-    ids=["huge", "most", "many nanos", "garbage", "long", "too long", "repeated"],
-)
-def test_a_hostile_retry_delay_does_not_end_the_agent(service, launch, info):
-    service.create_default = aborted_with(info)
-    program = launch(PROGRAM, WARNINGS, service=service)
-    service.wait_created(1)[0].ended.wait()
-    program.wait_agent_rests()
-    assert "cprof-agent" in program.threads().values()
-    assert finish(program) == []
-
-
-def test_permission_denied_is_one_warning_with_the_services_words(service, launch):
-    words = "Cloud Profiler API has not been used in project p-1 before"
-    service.create_default = refuse(CODE.PERMISSION_DENIED, words)
-    program = launch(PROGRAM, WARNINGS, service=service)
-    line = program.line()
-    assert line.startswith("WARNING Failed to create profile (will retry after ")
-    assert line.endswith("CreateProfile: PERMISSION_DENIED: " + words)
-    assert finish(program) == []
-
-
-@pytest.mark.parametrize(
+@each(
     "code",
-    [
-        CODE.INVALID_ARGUMENT,
-        CODE.UNAUTHENTICATED,
-        CODE.NOT_FOUND,
-        CODE.UNIMPLEMENTED,
-        CODE.FAILED_PRECONDITION,
-    ],
+    *(
+        (code.name.lower(), code.name, code)
+        for code in (
+            CODE.INVALID_ARGUMENT,
+            CODE.NOT_FOUND,
+            CODE.ALREADY_EXISTS,
+            CODE.PERMISSION_DENIED,
+            CODE.FAILED_PRECONDITION,
+            CODE.OUT_OF_RANGE,
+            CODE.UNIMPLEMENTED,
+            CODE.UNAUTHENTICATED,
+        )
+    ),
 )
-def test_what_waiting_will_not_mend_is_warned_of(service, launch, code):
-    service.create_default = refuse(code, "because")
-    program = launch(PROGRAM, WARNINGS, service=service)
-    assert program.line().endswith("CreateProfile: %s: because" % code.name)
-    finish(program)
+def test_what_waiting_will_not_mend(code):
+    """CreateProfile ends in {}.
+    Warns at the first time, with the service's words; backs off; tries for ever.
+    """
+    told = ["CreateProfile: %s: because(; |$)" % code.name]
+    try_reply(refuse(code, "because"), told, first=0)
 
 
-@pytest.mark.parametrize(
+@each(
     "code",
-    [
-        CODE.UNAVAILABLE,
-        CODE.ABORTED,
-        CODE.RESOURCE_EXHAUSTED,
-        CODE.INTERNAL,
-        CODE.CANCELLED,
-        CODE.UNKNOWN,
-        CODE.DEADLINE_EXCEEDED,
-        CODE.DATA_LOSS,
-    ],
+    *(
+        (code.name.lower(), code.name, code)
+        for code in (
+            CODE.CANCELLED,
+            CODE.UNKNOWN,
+            CODE.DEADLINE_EXCEEDED,
+            CODE.RESOURCE_EXHAUSTED,
+            CODE.INTERNAL,
+            CODE.UNAVAILABLE,
+            CODE.DATA_LOSS,
+        )
+    ),
 )
-def test_what_may_pass_is_no_warning_at_once(service, launch, code):
-    service.create_default = refuse(code, "because")
-    program = launch(PROGRAM, WARNINGS, service=service)
-    service.wait_created(1)[0].ended.wait()
-    program.wait_agent_rests()
-    assert "cprof-agent" in program.threads().values()
-    assert finish(program) == []
+def test_what_may_pass(code):
+    """CreateProfile ends in {}.
+    Warns when it is the third failure in a row; backs off; tries for ever.
+    """
+    told = ["CreateProfile: %s: because(; |$)" % code.name]
+    try_reply(refuse(code, "because"), told, first=QUIET_FAILURES)
 
 
-def test_words_of_the_service_may_be_long_or_strange(service, launch):
+@each(
+    "number, want",
+    ("99", "status 99, which gRPC does not have", "99", "unknown status 99: odd"),
+    ("least", "status -1", "-1", "CreateProfile: "),
+    ("most", "status 4294967296", "4294967296", "CreateProfile: "),
+    ("text", "a status that is no number", "fine", "CreateProfile: "),
+)
+def test_a_status_that_nobody_knows(number, want):
+    """CreateProfile ends in {}.
+    As with UNAVAILABLE.
+    """
+
+    def script(visitor):
+        link = Link(visitor)
+        while True:
+            stream = link.request()
+            link.headers(stream)
+            link.trailers(stream, ("grpc-message", "odd"), status=number)
+
+    try_door(script, [want])
+
+
+def test_nothing_to_do():
+    """CreateProfile ends in ABORTED without a delay, again and again.
+    Says nothing above DEBUG, for this is an answer; backs off.
+    """
+    try_reply(refuse(CODE.ABORTED, "throttled"), [])
+
+
+def test_two_failures_are_no_word():
+    """CreateProfile fails twice with UNAVAILABLE.
+    Says nothing above DEBUG: a service that restarts is not worth a word.
+    """
+    try_reply(refuse(CODE.UNAVAILABLE, "restarting"), [], failures=2)
+
+
+def test_refusals_that_alternate():
+    """PERMISSION_DENIED, INVALID_ARGUMENT and UNAVAILABLE in turn.
+    Warns once of each kind, and says once that it is over.
+    """
+    replies = itertools.cycle(
+        refuse(code, "because")
+        for code in (CODE.PERMISSION_DENIED, CODE.INVALID_ARGUMENT, CODE.UNAVAILABLE)
+    )
+    try_reply(
+        lambda call: next(replies)(call),
+        ["PERMISSION_DENIED", "INVALID_ARGUMENT", "UNAVAILABLE"],
+        failures=10,
+    )
+
+
+def test_outages_one_after_the_other():
+    """PERMISSION_DENIED three times, a profile, and the same again.
+    Warns once in each outage, and says of each that it is over.
+    """
+    no = refuse(CODE.PERMISSION_DENIED, "no")
+    with serve() as service:
+        service.on_create.extend([no] * 3 + [assign("WALL", 0.1)] + [no] * 3)
+        service.create_default = hang
+        service.on_create.append(assign("WALL", 0.1))
+        with Agent(service.endpoint) as agent:
+            service.wait_updated(2)
+            agent.wait_said(AGAIN, 2)
+            agent.finish()
+            failed = [r.level for r in agent.records if r.text.startswith(FAILED)]
+            assert failed == ["WARNING", "DEBUG", "DEBUG"] * 2
+
+
+def test_words_that_are_long_and_strange():
+    """The words of a refusal are 3,000 characters, with %s, emoji and accents.
+    Tells them as they are, cut within a line.
+    """
     words = "\u00fcber \U0001f600 %s %n " + "x" * 3000
-    service.create_default = refuse(CODE.PERMISSION_DENIED, words)
-    program = launch(PROGRAM, WARNINGS, service=service)
-    line = program.line()
-    assert "PERMISSION_DENIED: \u00fcber \U0001f600 %s %n xxx" in line
-    assert len(line) < 1100
-    finish(program)
+    with serve(create_default=refuse(CODE.PERMISSION_DENIED, words)) as service, Agent(
+        service.endpoint, PYTHONIOENCODING="utf-8"
+    ) as agent:
+        text = agent.wait_failures(1)[0].text
+        assert "PERMISSION_DENIED: \u00fcber \U0001f600 %s %n xxx" in text
+        assert len(text) < 1100
+        recover(agent, service, lambda: good(service))
+        judge(agent, ["PERMISSION_DENIED"])
 
 
-@pytest.mark.parametrize(
-    "disabled, kind", [("cpu", "CPU"), ("wall", "WALL"), ("cpu", "HEAP")]
+def test_a_delay_that_comes_with_another_refusal():
+    """PERMISSION_DENIED carries retry info of 33 minutes.
+    Ignores the delay, which belongs to ABORTED, and backs off.
+    """
+    delay = rpc.RetryInfo.Delay(seconds=1980)
+    info = rpc.RetryInfo(retry_delay=delay).SerializeToString()
+    try_reply(
+        refuse(CODE.PERMISSION_DENIED, "no", (("google.rpc.retryinfo-bin", info),)),
+        ["PERMISSION_DENIED"],
+    )
+
+
+@each(
+    "disabled, kind",
+    ("cpu", "CPU, where only WALL was offered", "cpu", "CPU"),
+    ("wall", "WALL, where only CPU was offered", "wall", "WALL"),
+    ("heap", "HEAP", None, "HEAP"),
+    ("contention", "CONTENTION", None, "CONTENTION"),
 )
-def test_a_type_that_was_not_offered_is_declined(service, launch, disabled, kind):
-    at = []
-    service.on_create.append(
-        lambda call: at.append(time.monotonic()) or assign(kind, 0.1)(call)
-    )
-    program = launch(
-        PROGRAM, "{'verbose': 1, 'disable_%s_profiling': True}" % disabled,
-        service=service,
-    )
-    assert program.line() == "WARNING Unexpected profile type: " + kind
-    service.wait_created(2)
-    assert time.monotonic() - at[0] >= 1
-    assert service.updated == []
-    assert finish(program) == []
+def test_a_type_that_was_not_offered(disabled, kind):
+    """The service asks for a profile of the type {}.
+    Warns once, collects nothing, and asks for another after a second each time.
+    """
+    options = {"disable_%s_profiling" % disabled: True} if disabled else {}
+    decline(assign(kind, 0.1), options, kind)
 
 
-@pytest.mark.parametrize("number", [0, 99, -1, 2**31 - 1])
-def test_a_type_that_nobody_knows_is_declined(service, launch, number):
+@each(
+    "number",
+    ("unspecified", "0", 0),
+    ("unknown", "99", 99),
+    ("negative", "-1", -1),
+    ("most", "2147483647", 2**31 - 1),
+)
+def test_a_type_that_nobody_knows(number):
+    """The service asks for a profile of the type number {}.
+    Warns once, collects nothing, and asks for another after a second each time.
+    """
     profile = api.Profile(name="projects/p/profiles/1", profile_type=number)
-    service.on_create.append(raw(profile.SerializeToString()))
-    program = launch(PROGRAM, WARNINGS, service=service)
-    assert program.line().startswith("WARNING Unexpected profile type: ")
-    service.wait_created(2)
-    assert service.updated == []
-    finish(program)
+    decline(raw(profile.SerializeToString()), {}, "UN")
 
 
-def test_an_upload_that_was_unavailable_is_tried_again(service, launch):
-    service.on_create.append(assign(seconds=0.1))
-    service.on_update.append(refuse(CODE.UNAVAILABLE, "restarting"))
-    program = launch(PROGRAM, WARNINGS, service=service)
-    first, second = service.wait_updated(2)
-    assert first.raw == second.raw
-    service.wait_created(2)
-    assert finish(program) == []
-
-
-def test_an_upload_that_was_refused_is_warned_of_and_given_up(service, launch):
-    service.on_create.append(assign(seconds=0.1))
-    service.on_update.append(refuse(CODE.INVALID_ARGUMENT, "no such profile"))
-    program = launch(PROGRAM, WARNINGS, service=service)
-    assert program.line() == (
-        "WARNING Failed to collect and upload profile whose profile type is CPU: "
-        "UpdateProfile: INVALID_ARGUMENT: no such profile"
-    )
-    service.wait_created(2)
-    assert len(service.updated) == 1
-    assert finish(program) == []
+def decline(reply, options, name):
+    with serve(create_default=reply) as service, Agent(
+        service.endpoint, options=options
+    ) as agent:
+        first, second = agent.wait_said("Unexpected profile type: " + name, 2)
+        assert second.at - first.at >= 0.9
+        assert service.updated == []
+        kind = "CPU" if options.get("disable_wall_profiling") else "WALL"
+        service.create_default = assign(kind, 0.1)
+        service.wait_updated(1)
+        agent.assert_alive()
+        judge(agent, ["^Unexpected profile type: " + name])
+        levels = collections.Counter(
+            r.level for r in agent.records if r.text.startswith("Unexpected")
+        )
+        assert levels["WARNING"] == 1 and levels["DEBUG"] >= 1

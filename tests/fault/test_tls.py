@@ -1,128 +1,233 @@
-"""TLS: who is trusted, and that the token goes to nobody else."""
+"""TLS: who is trusted, and that the token goes to nobody else"""
 
-import subprocess
+import json
+import os
+import ssl
+import tempfile
+import warnings
 
-import grpc
-import pytest
-from fake_service import FakeService, assign
-
-PROGRAM = """
-import logging
-import sys
-import googlecloudprofiler
-
-class Handler(logging.Handler):
-    def emit(self, record):
-        print(record.levelname, record.getMessage(), flush=True)
-
-logging.getLogger().addHandler(Handler())
-googlecloudprofiler.start(service="web", verbose=3)
-sys.stdin.readline()
-"""
+from authority import authority
+from fake_service import FakeService
+from faults import each, takes
+from frames import SETTINGS, frame
+from trial import ENOUGH, FAILED, Agent, by_count, good, judge, recover
+from wire import Door, read_some, reset, stay
 
 
-def openssl(directory, *arguments):
-    subprocess.run(
-        ["openssl", *arguments],
-        cwd=str(directory),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=60,
-        check=True,
-    )
+def secure_service():
+    return FakeService(credentials=authority().grpc_credentials())
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """A directory with ca.pem, and key.pem and cert.pem of `localhost`."""
-    directory = tmp_path_factory.mktemp("certificates")
-    (directory / "localhost.ext").write_text("subjectAltName=DNS:localhost\n")
-    (directory / "other.ext").write_text("subjectAltName=DNS:other.test\n")
-    new = ("-newkey", "rsa:2048", "-nodes")
-    openssl(
-        directory,
-        *("req", "-x509", *new, "-keyout", "ca-key.pem", "-out", "ca.pem"),
-        *("-days", "2", "-subj", "/CN=Test CA"),
-    )
-    for name in ("localhost", "other"):
-        openssl(
-            directory,
-            *("req", *new, "-keyout", name + "-key.pem", "-out", name + ".csr"),
-            *("-subj", "/CN=" + name),
-        )
-        openssl(
-            directory,
-            *("x509", "-req", "-in", name + ".csr", "-days", "2"),
-            *("-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial"),
-            *("-extfile", name + ".ext", "-out", name + ".pem"),
-        )
-    return directory
+def try_tls(script, told, failures=ENOUGH):
+    """A server on a TLS port that follows `script`, until it is a good one."""
+    with secure_service() as service, Door(script, service.port) as door:
+        good(service)
+        with Agent(
+            "https://localhost:%d" % door.port, **authority().environment()
+        ) as agent:
+            agent.wait_failures(failures)
+            assert door.visitors
+            agent.assert_alive()
+            assert not service.created
+            recover(agent, service, door.mend)
+            agent.finish()
+            judge(agent, by_count(agent, told), extra_cpu_s=0.5)
+            check_secrets(agent)
+    assert not door.errors, door.errors
 
 
-def serve(certificates, name):
-    key = (certificates / (name + "-key.pem")).read_bytes()
-    chain = (certificates / (name + ".pem")).read_bytes()
-    return FakeService(credentials=grpc.ssl_server_credentials([(key, chain)]))
+def check_secrets(agent):
+    said = "\n".join(r.text for r in agent.records)
+    assert "Bearer" not in said and "PRIVATE" not in said and "eyJ" not in said
 
 
-def environment(service, certificates, key_file):
-    return {
-        "GOOGLE_CLOUD_PROFILER_ENDPOINT": "localhost:%d" % service.port,
-        "GOOGLE_APPLICATION_CREDENTIALS": key_file,
-        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(certificates / "ca.pem"),
+def shake_hands(context, then=stay):
+    """A script: TLS as the context has it, then what `then` does."""
+
+    def script(visitor):
+        with context.wrap_socket(visitor, server_side=True) as secure:
+            then(secure)
+
+    return script
+
+
+def test_all_is_well():
+    """Nothing: a service over TLS whose certificate is good.
+    Profiles, with a token in each call that is never told.
+    """
+    with secure_service() as service:
+        good(service)
+        with Agent(
+            "localhost:%d" % service.port, **authority().environment()
+        ) as agent:
+            update = service.wait_updated(1)[0]
+            create = service.created[0]
+            for call in (create, update):
+                assert call.metadata["authorization"].startswith("Bearer ey")
+            # The project is the key file's.
+            assert create.request.parent == "projects/key-project"
+            judge(agent, extra_cpu_s=0.5)
+            check_secrets(agent)
+
+
+OTHER_NAME = "is not in peer certificate"
+UNTRUSTED = "certificate verify failed"
+
+
+@each(
+    "name, want",
+    ("other-name", "for another host name", "other-name", OTHER_NAME),
+    ("wildcard", "for *.localhost", "wildcard", OTHER_NAME),
+    ("expired", "expired", "expired", UNTRUSTED),
+    ("not-yet", "not valid yet", "not-yet", UNTRUSTED),
+    ("self-signed", "signed by itself", "self-signed", UNTRUSTED),
+    ("unknown-ca", "signed by an unknown CA", "unknown-ca", UNTRUSTED),
+)
+def test_a_certificate_that_is_no_good(name, want):
+    """The certificate of the service is {}.
+    Sends nothing; warns at the third failure; backs off; tries for ever.
+    """
+    try_tls(shake_hands(authority().context(name)), [want])
+
+
+def test_a_trust_store_of_others():
+    """The program trusts a CA that has not signed the service's certificate.
+    Sends nothing; warns at the third failure; backs off.
+    """
+    roots = authority().path("stranger.pem")
+    with secure_service() as service:
+        environ = authority().environment(GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=roots)
+        with Agent("https://localhost:%d" % service.port, **environ) as agent:
+            agent.wait_failures()
+            agent.assert_alive()
+            assert not service.created
+            agent.finish()
+            (text,) = agent.said("WARNING")
+            assert UNTRUSTED in text
+
+
+def old_tls(visitor):
+    context = authority().context()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    shake_hands(context)(visitor)
+
+
+def without_protocol(visitor):
+    shake_hands(authority().context(protocols=()))(visitor)
+
+
+def http_1(visitor):
+    shake_hands(authority().context(protocols=("http/1.1",)))(visitor)
+
+
+def wants_a_certificate(visitor):
+    context = authority().context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority().roots)
+    shake_hands(context)(visitor)
+
+
+def other_ciphers(visitor):
+    context = authority().context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AES256-SHA")
+    shake_hands(context)(visitor)
+
+
+def leave(visitor):
+    """Say nothing more, and end."""
+
+
+def after_hello(end):
+    def script(visitor):
+        read_some(visitor, 100)
+        end(visitor)
+
+    return script
+
+
+@each(
+    "script, want",
+    ("tls-1.1", "with TLS 1.1 only", old_tls, "protocol version"),
+    ("ciphers", "with a cipher that is out of use", other_ciphers, "handshake failure"),
+    ("no-alpn", "without a protocol chosen by ALPN", without_protocol, "ALPN"),
+    ("http/1.1", "with http/1.1 chosen by ALPN", http_1, "ALPN"),
+    ("client-cert", "asking for a client's certificate", wants_a_certificate, ""),
+    ("closed", "closed after ClientHello", after_hello(leave), ""),
+    ("reset", "reset after ClientHello", after_hello(reset), ""),
+    (
+        "garbage",
+        "answered by garbage",
+        after_hello(lambda visitor: visitor.sendall(os.urandom(4096))),
+        "",
+    ),
+    (
+        "plaintext",
+        "answered in plain text: the port is none for TLS",
+        after_hello(lambda visitor: visitor.sendall(frame(SETTINGS))),
+        "",
+    ),
+    (
+        "http",
+        "answered by an HTTP/1.1 server",
+        after_hello(lambda visitor: visitor.sendall(b"HTTP/1.1 400 No\r\n\r\n")),
+        "",
+    ),
+    (
+        "alert",
+        "answered by the alert handshake_failure",
+        after_hello(lambda visitor: visitor.sendall(b"\x15\x03\x03\0\x02\x02\x28")),
+        "handshake failure",
+    ),
+    (
+        "dropped",
+        "dropped as it is complete",
+        lambda visitor: shake_hands(authority().context(), leave)(visitor),
+        "",
+    ),
+)
+def test_a_handshake_that_fails(script, want):
+    """The TLS handshake is {}.
+    Sends nothing; warns at the third failure; backs off; tries for ever.
+    """
+    try_tls(script, ["UNAVAILABLE: .*" + want])
+
+
+@takes(22)
+def test_a_handshake_without_an_answer():
+    """The TLS handshake is never answered.
+    Gives up each one after 20 s, and backs off.
+    """
+    try_tls(stay, None, failures=1)
+
+
+def test_a_key_that_is_none():
+    """The key file holds no key.
+    Warns at the first time, without the key; backs off; sends nothing.
+    """
+    pem = "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----"
+    key = {
+        "type": "service_account",
+        "project_id": "p-1",
+        "private_key": pem,
+        "client_email": "a@b",
+        "client_id": "1",
+        "private_key_id": "2",
     }
-
-
-def test_profiles_go_over_tls_with_a_token(launch, certificates, key_file):
-    with serve(certificates, "localhost") as service:
-        service.on_create.append(assign("CPU", 0.1))
-        program = launch(PROGRAM, **environment(service, certificates, key_file))
-        update = service.wait_updated(1)[0]
-        create = service.created[0]
-        for call in (create, update):
-            assert call.metadata["authorization"].startswith("Bearer ey")
-        # The project is the key file's.
-        assert create.request.parent == "projects/key-project"
-        program.say()
-        assert program.end() == 0
-        assert program.stderr() == ""
-        assert not any("ey" in line and "Bearer" in line for line in program.rest())
-
-
-@pytest.mark.parametrize("fault", ["unknown CA", "other name"])
-def test_who_cannot_be_trusted_gets_nothing(launch, certificates, key_file, fault):
-    name = "other" if fault == "other name" else "localhost"
-    with serve(certificates, name) as service:
-        environ = environment(service, certificates, key_file)
-        if fault == "unknown CA":
-            other = "/etc/ssl/certs/ca-certificates.crt"
-            environ["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"] = other
-        program = launch(PROGRAM, **environ)
-        line = program.line()
-        while "Failed to create profile" not in line:
-            line = program.line()
-        assert "UNAVAILABLE" in line
-        assert service.created == []
-        program.say()
-        assert program.end() == 0
-        assert program.stderr() == ""
-
-
-def test_a_key_that_is_none_is_told_of_without_the_key(launch, certificates, tmp_path):
-    path = tmp_path / "key.json"
-    pem = "-----BEGIN PRIVATE KEY-----\\nhush\\n-----END PRIVATE KEY-----"
-    path.write_text(
-        '{"type": "service_account", "project_id": "p-1", "private_key": "%s",'
-        ' "client_email": "a@b", "client_id": "1", "private_key_id": "2"}' % pem
-    )
-    with serve(certificates, "localhost") as service:
-        program = launch(PROGRAM, **environment(service, certificates, str(path)))
-        line = program.line()
-        while "WARNING" not in line:
-            line = program.line()
-        assert "Failed to create profile" in line and "UNAUTHENTICATED" in line
-        assert "hush" not in line
-        program.say()
-        assert program.end() == 0
-        assert program.stderr() == ""
-        assert service.created == []
+    with tempfile.TemporaryDirectory() as folder, secure_service() as service:
+        path = os.path.join(folder, "key.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(key, file)
+        environ = authority().environment(GOOGLE_APPLICATION_CREDENTIALS=path)
+        with Agent("localhost:%d" % service.port, **environ) as agent:
+            agent.wait_failures()
+            agent.assert_alive()
+            agent.finish()
+            (text,) = agent.said("WARNING")
+            assert text.startswith(FAILED) and "UNAUTHENTICATED" in text
+            assert not any("hush" in r.text for r in agent.records)
+        assert not service.created

@@ -3,17 +3,13 @@
 import inspect
 import json
 import logging
-import os
 import sys
 
 import googlecloudprofiler
 import pytest
-from googlecloudprofiler import _agent, _credentials, _platform
+from googlecloudprofiler import _agent, _credentials
 
 LOCAL = "http://127.0.0.1:1"
-# What a machine may have set and start() looks at.
-FOREIGN = ("GOOGLE_", "GCLOUD_", "GAE_", "GCE_", "NO_GCE_", "K_", "CLOUD", "FUNCTION_",
-           "KUBERNETES_", "SSL_CERT_", "GRPC_", "https_proxy", "HTTPS_PROXY")
 KEY = {
     "type": "service_account",
     "private_key_id": "1",
@@ -34,47 +30,6 @@ SECOND_CALL = (
     "googlecloudprofiler.start() called again after it was previously called. This "
     "function should only be called once. This call is ignored."
 )
-
-
-class Native:
-    """In place of the native module: notes what it would have been started with."""
-
-    def __init__(self):
-        self.started = []
-        self.stopped = 0
-        self.failure = None
-
-    def walk_self(self):
-        raise AssertionError("the self-test is not run here")
-
-    def speak_through(self, speaker):
-        pass
-
-    def start(self, **options):
-        if self.failure:
-            raise self.failure
-        self.started.append(options)
-
-    def stop(self):
-        self.stopped += 1
-
-
-@pytest.fixture
-def native(monkeypatch, tmp_path):
-    """A fresh process, as far as start() can see."""
-    fake = Native()
-    for name in list(os.environ):
-        if name.startswith(FOREIGN):
-            monkeypatch.delenv(name)
-    monkeypatch.setattr(_platform, "DMI_PATH", str(tmp_path / "none"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(_agent, "_load_native", lambda: fake)
-    monkeypatch.setattr(_agent._selftest, "run", lambda walk: None)
-    monkeypatch.setattr(_agent._State, "pid", None)
-    monkeypatch.setattr(_agent._State, "exit_hook", True)
-    level = logging.getLogger("googlecloudprofiler").level
-    yield fake
-    logging.getLogger("googlecloudprofiler").setLevel(level)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ void test_given__what_no_header_can_carry_is_not_taken(void)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		cprof_given_put(bad[i], CPROF_NS_PER_S);
 		CHECK_EQ(get(&err), CPROF_EUNAVAILABLE);
-		CHECK_STR(err.message, "the credentials object gives no token: "
+		CHECK_STR(err.message, "the credentials give no token: "
 				       "it is not a token");
 	}
 }
@@ -82,8 +82,9 @@ void test_given__it_says_why_there_is_none(void)
 {
 	struct cprof_error err;
 
-	cprof_given_fail("RefreshError");
+	cprof_given_fail("RefreshError", false);
 	CHECK_EQ(get(&err), CPROF_EUNAVAILABLE);
-	CHECK_STR(err.message,
-		"the credentials object gives no token: RefreshError");
+	CHECK_STR(err.message, "the credentials give no token: RefreshError");
+	cprof_given_fail("400 invalid_grant", true);
+	CHECK_EQ(get(&err), CPROF_EAUTH);
 }

@@ -7,9 +7,10 @@
 #include "fake-transport.h"
 #include "rpc/messages.h"
 
-#define PEM "-----BEGIN CERTIFICATE-----"
-#define OK  "HTTP/1.1 200 OK\r\nMetadata-Flavor: Google\r\n\r\n"
-#define NO  "HTTP/1.1 404 Not Found\r\nMetadata-Flavor: Google\r\n\r\n"
+#define PEM  "-----BEGIN CERTIFICATE-----"
+#define OK   "HTTP/1.1 200 OK\r\nMetadata-Flavor: Google\r\n\r\n"
+#define NO   "HTTP/1.1 404 Not Found\r\nMetadata-Flavor: Google\r\n\r\n"
+#define BUSY "HTTP/1.1 429 Too Many Requests\r\nMetadata-Flavor: Google\r\n\r\n"
 #define TOKEN(t)                                                               \
 	OK "{\"access_token\":\"" t "\",\"expires_in\":3599,"                  \
 	   "\"token_type\":\"Bearer\"}"
@@ -151,6 +152,37 @@ void test_link__labels_can_be_done_without(void)
 	CHECK_EQ(create(l, 10, NULL), CPROF_EABORTED);
 	close_link(l);
 	close(fd);
+}
+
+void test_link__a_label_that_was_missed_comes_with_the_next_connection(void)
+{
+	const struct fake_answer answer[] = { { BUSY, FAKE_CLOSE, 0 },
+		{ BUSY, FAKE_CLOSE, 0 },
+		{ OK "projects/1/zones/europe-west1-b", FAKE_CLOSE, 0 },
+		{ TOKEN("one"), FAKE_CLOSE, 0 } };
+	struct cprof_link_options opts = options();
+	struct cprof_service_request *req;
+	struct fake_http server;
+	struct cprof_error err;
+	struct cprof_link *l;
+
+	fake_http_start(&server, AF_INET, answer, 4, NULL);
+	opts.metadata_host = server.address.text;
+	opts.token = CPROF_LINK_METADATA_TOKEN;
+	opts.zone_wanted = true;
+	l = open_link(&opts);
+	CHECK_EQ(create(l, 10, &err), CPROF_EUNAVAILABLE);
+	CHECK_EQ(create(l, 10, NULL), CPROF_EABORTED);
+	req = sent();
+	CHECK_EQ(req->deployment.label_nr, 1);
+	CHECK_STR(req->deployment.label[0].value, "europe-west1-b");
+	cprof_service_request_destroy(req);
+	/* Now all is known. */
+	CHECK_EQ(create(l, 14, &err), CPROF_EUNAVAILABLE);
+	CHECK_EQ(create(l, 10, NULL), CPROF_EABORTED);
+	CHECK_EQ(atomic_load(&server.calls), 4);
+	close_link(l);
+	fake_http_stop(&server);
 }
 
 /* At once and without a word: tokens may be taken back early. */

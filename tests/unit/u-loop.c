@@ -324,6 +324,7 @@ void test_loop__a_failed_collection_is_not_the_end(void)
 	CHECK_STR(s.trace, "create collect wait create collect update create");
 	CHECK(s.wait_ns[0] >= CPROF_MIN_RETRY_NS);
 	said_above_debug(CPROF_WARNING, "Failed to collect and upload profile");
+	said_above_debug(CPROF_INFO, "Profiles are uploaded again");
 	said_no_more();
 }
 

@@ -719,28 +719,18 @@ static void fail_credentials(void)
 		CHECK_EQ(create_with(CPROF_SECURITY_TLS,
 				 CPROF_CREDENTIALS_SERVICE_ACCOUNT, json[i]),
 			CPROF_EAUTH);
-		CHECK_EQ(create_with(CPROF_SECURITY_TLS,
-				 CPROF_CREDENTIALS_AUTHORIZED_USER, json[i]),
-			CPROF_EAUTH);
 	}
 }
 
 void test_transport__bad_credentials_are_refused(void)
 {
-	static const char user[] =
-		"{\"type\": \"authorized_user\", \"client_id\": \"a\", "
-		"\"client_secret\": \"" SECRET "\", \"refresh_token\": \"b\"}";
-
 	fail_credentials();
 	CHECK_EQ(create_with(CPROF_SECURITY_TLS,
-			 CPROF_CREDENTIALS_AUTHORIZED_USER, NULL),
+			 CPROF_CREDENTIALS_SERVICE_ACCOUNT, NULL),
 		CPROF_EINVAL);
 	CHECK_EQ(create_with(CPROF_SECURITY_PLAINTEXT,
-			 CPROF_CREDENTIALS_AUTHORIZED_USER, user),
+			 CPROF_CREDENTIALS_SERVICE_ACCOUNT, "{}"),
 		CPROF_EINVAL);
-	CHECK_EQ(create_with(CPROF_SECURITY_TLS,
-			 CPROF_CREDENTIALS_AUTHORIZED_USER, user),
-		0);
 }
 
 void test_transport__core_says_nothing(void)

@@ -1,0 +1,3 @@
+from stand_in import native
+
+__all__ = ["native"]
