@@ -17,8 +17,12 @@ STOP_BOUND_S = 1.0
 
 PROGRAM = """
 import os
+import signal
 import sys
 import time
+
+# Tests that run in the background of a shell are started with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def stop():
     begin = time.monotonic()
