@@ -17,6 +17,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 AT_ONCE = 16
 
 
+def runs_ahead(item):
+    return os.path.dirname(str(item.path)) == HERE and not getattr(
+        item.function, "alone", False
+    )
+
+
 class Runner:
     """All tests of the folder that were selected, each begun once."""
 
@@ -25,7 +31,7 @@ class Runner:
         self.pool = None
 
     def begin(self, items):
-        ours = [i for i in items if os.path.dirname(str(i.path)) == HERE]
+        ours = [i for i in items if runs_ahead(i)]
         ours.sort(key=lambda i: -getattr(i.function, "takes_s", 0))
         self.pool = futures.ThreadPoolExecutor(AT_ONCE)
         for item in ours:
@@ -50,7 +56,7 @@ _runner = Runner()
 
 
 def pytest_pyfunc_call(pyfuncitem):
-    if os.path.dirname(str(pyfuncitem.path)) != HERE:
+    if not runs_ahead(pyfuncitem):
         return None
     _runner.outcome(pyfuncitem)
     return True

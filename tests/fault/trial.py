@@ -138,12 +138,18 @@ def delay_of(record):
     return float(record.text[len(FAILED) :].split("s)")[0])
 
 
+# What arrived after a fault, for uploads_test.py.
+recovered = []
+
+
 def recover(agent, service, mend):
     """The fault is over: a profile arrives, and it is one."""
     before = len(service.updated)
     mend()
     call = service.wait_updated(before + 1)[before]
-    assert Read(call.request.profile.profile_bytes).total() > 0
+    data = call.request.profile.profile_bytes
+    assert Read(data).total() > 0
+    recovered.append(data)
     agent.assert_alive()
     return call
 
