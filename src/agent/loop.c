@@ -32,15 +32,18 @@ static bool enabled(const struct loop *l, enum cprof_profile_type type)
 static bool is_news(struct loop *l, const struct cprof_error *err)
 {
 	enum cprof_trouble trouble = cprof_trouble_of(err);
-	unsigned int bit = trouble != CPROF_TROUBLE_OTHER
-				   ? 1U << trouble
-				   : 1U << (CPROF_TROUBLES - (int)err->code);
+	bool may_pass = err->code == CPROF_EUNAVAILABLE &&
+			trouble != CPROF_TROUBLE_CERTIFICATE;
+	unsigned int bit = 1U << trouble;
 
+	/* However a service is away, it is away. */
+	if (may_pass)
+		bit = 1U << CPROF_TROUBLE_NO_ROUTE;
+	else if (trouble == CPROF_TROUBLE_OTHER)
+		bit = 1U << (CPROF_TROUBLES - (int)err->code);
 	if (l->warned & bit)
 		return false;
-	if (err->code == CPROF_EUNAVAILABLE &&
-		trouble != CPROF_TROUBLE_CERTIFICATE &&
-		l->failures <= QUIET_FAILURES)
+	if (may_pass && l->failures <= QUIET_FAILURES)
 		return false;
 	l->warned |= bit;
 	return true;

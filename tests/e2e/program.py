@@ -1,5 +1,6 @@
 """Child processes with the package under test, steered line by line."""
 
+import contextlib
 import os
 import queue
 import signal
@@ -109,7 +110,10 @@ class Program:
         folder = "/proc/%d/task" % self.pid
         found = {}
         for tid in os.listdir(folder):
-            with open(os.path.join(folder, tid, "comm"), encoding="utf-8") as file:
+            path = os.path.join(folder, tid, "comm")
+            # It may have ended since.
+            gone = contextlib.suppress(FileNotFoundError, ProcessLookupError)
+            with gone, open(path, encoding="utf-8") as file:
                 found[int(tid)] = file.read().strip()
         return found
 

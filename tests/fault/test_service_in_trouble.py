@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -30,9 +31,9 @@ def folder():
 
 
 @contextlib.contextmanager
-def local_service(home, store=None, before=()):
+def local_service(home, store=None):
     """`serve` as a process; what it says is in home/"said"."""
-    argv = [*before, *SERVE, *RHYTHM, "--address", address(home)]
+    argv = [*SERVE, *RHYTHM, "--address", address(home)]
     argv += ["--store", str(store or home / "store")]
     with open(str(home / "said"), "ab") as said:
         child = subprocess.Popen(
@@ -57,6 +58,11 @@ def address(home):
 
 def stored(home):
     return [p for p in (home / "store").rglob("*.pb.gz") if p.stat().st_size]
+
+
+def limit_files(child, size):
+    hard = resource.prlimit(child.pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
 def wait_until(condition, what):
@@ -98,19 +104,18 @@ def test_its_disk_is_full():
     Warns once that uploads are refused, with the service's words; goes on when it can.
     """
     with folder() as home, Agent(address(home)) as agent:
-        # A file size limit stands in for a full disk: it needs no rights.
-        limit = ["bash", "-c", 'ulimit -f 0; trap "" XFSZ; exec "$@"', "bash"]
-        with local_service(home):
+        with local_service(home) as child:
             wait_until(lambda: stored(home), "a profile")
-        with local_service(home, before=limit):
+            # A limit on the size of files stands in for a full disk.
+            limit_files(child, 0)
             while not any(FULL in r.text for r in agent.records):
                 failures = sum(r.text.startswith(LOST) for r in agent.records)
                 agent.wait_said(LOST, failures + 1)
-        with local_service(home):
+            limit_files(child, resource.RLIM_INFINITY)
             before = len(stored(home))
             wait_until(lambda: len(stored(home)) >= before + 2, "profiles")
-        agent.assert_alive()
-        agent.finish()
+            agent.assert_alive()
+            agent.finish()
         assert len([t for t in agent.said("WARNING") if t.startswith(LOST)]) == 1
 
 
