@@ -180,8 +180,12 @@ def _has_other_objects():
 
 def _is_made_for_this():
     """Whether there is a native module for this very build of Python."""
-    name = "_native" + importlib.machinery.EXTENSION_SUFFIXES[0]
-    return os.path.exists(os.path.join(os.path.dirname(__file__), name))
+    folder = os.path.dirname(__file__)
+    return any(
+        os.path.exists(os.path.join(folder, "_native" + suffix))
+        for suffix in importlib.machinery.EXTENSION_SUFFIXES
+        if suffix.startswith(".cpython-")
+    )
 
 
 def _install_hooks():

@@ -6,9 +6,11 @@
  */
 #include "binding/binding.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -129,9 +131,24 @@ void cprof__log_close(void)
 		speak_all();
 }
 
+/*
+ * Up to 3.6 there is no GIL before a program's first thread: ours and the
+ * program would run Python at once. Later versions do nothing here.
+ */
+static void make_gil(void)
+{
+	void *at = dlsym(RTLD_DEFAULT, "PyEval_InitThreads");
+	void (*init)(void);
+
+	memcpy(&init, &at, sizeof(init));
+	if (init)
+		init();
+}
+
 PyObject *cprof__speak_through(PyObject *self, PyObject *arg)
 {
 	(void)self;
+	make_gil();
 	Py_INCREF(arg);
 	speaker = arg;
 	Py_RETURN_NONE;

@@ -414,6 +414,35 @@ def test_sub_interpreters_are_seen(show, kind):
     assert seen["chains"] == chains
 
 
+# The record's text is made by a thread of ours, while the program has only its main one.
+NO_THREADS = """
+import logging
+import googlecloudprofiler
+
+heard = []
+
+class Handler(logging.Handler):
+    def emit(self, record):
+        heard.append(record.getMessage())
+
+logging.getLogger("googlecloudprofiler").addHandler(Handler())
+told = None
+for _ in range(int(50 * PACE)):
+    googlecloudprofiler.start(
+        service="web", verbose=3, api_endpoint="http://127.0.0.1:1")
+    end = time.monotonic() + 0.05
+    while time.monotonic() < end:
+        [{str(i): [i]} for i in range(100)]
+    googlecloudprofiler.stop()
+say(len(heard))
+"""
+
+
+def test_a_program_without_threads_hears_our_words_and_lives(show):
+    """Python 3.6 has no GIL before the first thread is made."""
+    assert show(NO_THREADS) > 20
+
+
 STORM = """
 import asyncio
 sys.setrecursionlimit(5000)
