@@ -5,10 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find src cmake protos python -type f -not -name '*.pyc') \
 	CMakeLists.txt pyproject.toml
-SCRIPTS := scripts/check-source scripts/demo scripts/make-faults scripts/make-layout
+SCRIPTS := scripts/build-transport scripts/build-wheels scripts/bundle.py \
+	scripts/check-source scripts/check-transport scripts/demo scripts/make-faults \
+	scripts/make-layout third_party/fetch-index
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all demo test test-pythons pythons bench lint format clean
+.PHONY: all demo test test-pythons pythons wheels test-wheels bench lint format clean
 
 all: $(VENV)/installed
 
@@ -49,6 +51,17 @@ pythons:
 	tests/interpreters/debian.sh
 	tests/interpreters/source.sh
 	$(PYTHON) tests/interpreters/find.py
+
+$(VENV)/wheel-tools: requirements/wheels.txt $(VENV)/test-tools
+	$(PIP_INSTALL) -r requirements/wheels.txt
+	touch $@
+
+# For glibc 2.17 and musl 1.2, x86_64 and aarch64: half an hour with an empty cache.
+wheels: $(VENV)/wheel-tools
+	$(BIN)/python scripts/build-wheels --out dist
+
+test-wheels: $(VENV)/wheel-tools
+	CPROF_WHEELS=dist CPROF_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/wheel
 
 bench: $(VENV)/installed
 	$(BIN)/python -W ignore tests/bench/edges.py

@@ -1,89 +1,17 @@
-# The system build of _transport.so: the distribution's gRPC core. Its archives,
-# where they exist and are position-independent, keep core, OpenSSL and c-ares
-# private to this one file; abseil and the C++ runtime are shared with the
-# process. Without them everything is shared.
+# Where _transport.so comes from, which holds gRPC core: built here over the
+# distribution's core, or with all of it inside by scripts/build-transport, or given.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc>=29)
-pkg_get_variable(grpc_libdir grpc libdir)
-include(CheckCSourceCompiles)
-include(CheckSymbolExists)
-
-# Append to the list <out> the archives of <name>..., if a shared object can be
-# made of what <symbol> needs from them.
-function(cprof_archives out symbol)
-    set(found)
-    foreach(name ${ARGN})
-        find_file(CPROF_ARCHIVE_${name} lib${name}.a
-            HINTS ${grpc_libdir}
-            PATHS ${CMAKE_C_IMPLICIT_LINK_DIRECTORIES} NO_CMAKE_PATH)
-        mark_as_advanced(CPROF_ARCHIVE_${name})
-        if(NOT CPROF_ARCHIVE_${name})
-            return()
-        endif()
-        list(APPEND found ${CPROF_ARCHIVE_${name}})
-    endforeach()
-    set(CMAKE_REQUIRED_FLAGS -fPIC)
-    set(CMAKE_REQUIRED_LINK_OPTIONS -shared)
-    set(CMAKE_REQUIRED_LIBRARIES ${found})
-    set(CMAKE_REQUIRED_QUIET ON)
-    check_c_source_compiles(
-        "void ${symbol}(void); void f(void); void f(void) { ${symbol}(); }"
-        CPROF_PIC_${symbol})
-    if(CPROF_PIC_${symbol})
-        set(${out} ${${out}} ${found} PARENT_SCOPE)
-    endif()
-endfunction()
-
-set(archives)
-set(openssl)
-cprof_archives(archives grpc_ssl_credentials_create
-    grpc upb address_sorting gpr)
-if(archives)
-    cprof_archives(archives ares_library_init cares)
-    cprof_archives(openssl OPENSSL_init_ssl ssl crypto)
+set(CPROF_BUNDLED_TRANSPORT "" CACHE STRING
+    "A _transport.so to install, or ON to build one with everything inside; when \
+empty, that is done where pkg-config finds no gRPC core")
+if(NOT CPROF_BUNDLED_TRANSPORT)
+    pkg_check_modules(GRPC IMPORTED_TARGET grpc>=29)
 endif()
-
-add_library(_transport MODULE
-    src/transport/address.c
-    src/transport/args.c
-    src/transport/channel.c
-    src/transport/core.c
-    src/transport/credentials.c
-    src/transport/message.c
-    src/transport/server.c
-    src/transport/session.c
-    src/transport/table.c)
-set_target_properties(_transport PROPERTIES PREFIX "" LINKER_LANGUAGE CXX
-    LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/transport/exports.map)
-target_include_directories(_transport PRIVATE src)
-cprof_warnings(_transport)
-# What an archive has defined is not looked for in the shared library after it.
-target_link_libraries(_transport PRIVATE cprof_base ${archives} ${openssl}
-    PkgConfig::GRPC)
-target_link_options(_transport PRIVATE
-    LINKER:--as-needed
-    LINKER:--version-script,${CMAKE_CURRENT_SOURCE_DIR}/src/transport/exports.map
-    LINKER:-z,nodelete)
-if(archives)
-    target_sources(_transport PRIVATE src/transport/names.c)
-    target_link_options(_transport PRIVATE LINKER:--wrap=pthread_setname_np)
+if(GRPC_FOUND AND NOT CPROF_BUNDLED_TRANSPORT)
+    include(cmake/transport-of-system.cmake)
+    install(TARGETS _transport LIBRARY DESTINATION googlecloudprofiler)
+else()
+    include(cmake/transport-of-bundle.cmake)
+    install(FILES $<TARGET_FILE:_transport> DESTINATION googlecloudprofiler)
 endif()
-if(openssl)
-    target_compile_definitions(_transport PRIVATE CPROF_OPENSSL_IS_PRIVATE)
-endif()
-
-set(CMAKE_REQUIRED_LIBRARIES PkgConfig::GRPC)
-check_symbol_exists(gpr_set_log_function grpc/support/log.h CPROF_CORE_OWN_LOG)
-unset(CMAKE_REQUIRED_LIBRARIES)
-if(NOT CPROF_CORE_OWN_LOG)
-    target_sources(_transport PRIVATE src/transport/silence.cc)
-    target_compile_definitions(_transport PRIVATE CPROF_CORE_LOGS_BY_ABSEIL)
-endif()
-
-list(TRANSFORM archives REPLACE ".*/lib(.*)[.]a" "\\1" OUTPUT_VARIABLE static)
-list(TRANSFORM openssl REPLACE ".*/lib(.*)[.]a" "\\1" OUTPUT_VARIABLE private)
-list(JOIN static " " static)
-list(JOIN private " " private)
-message(STATUS "Transport: gRPC core ${GRPC_VERSION}, "
-    "from archives: ${static} ${private}")

@@ -414,7 +414,7 @@ def test_sub_interpreters_are_seen(show, kind):
     assert seen["chains"] == chains
 
 
-# The record's text is made by a thread of ours, while the program has only its main one.
+# A thread of ours speaks, while the program has only its main one.
 NO_THREADS = """
 import logging
 import googlecloudprofiler
