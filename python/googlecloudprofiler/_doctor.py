@@ -217,9 +217,7 @@ def _check_permission(arguments):
 
 def _check_transport(_):
     version = _agent._load_native().transport_version(_options.transport_path())
-    raise Advice(
-        "gRPC core %s of this system: a forked child is not profiled" % version
-    )
+    raise Advice("gRPC core %s: a forked child is not profiled" % version)
 
 
 def _check_versions(_):
