@@ -115,10 +115,12 @@ def _check_certificates(arguments):
 
 
 def _look_around(arguments):
-    """The Platform, and the Credentials or None."""
-    return _options.look_around(
-        _agent._load_native(), arguments.project, arguments.key_file, None
-    )
+    """The Platform, and the Credentials or None; looked for once."""
+    if not hasattr(arguments, "found"):
+        arguments.found = _options.look_around(
+            _agent._load_native(), arguments.project, arguments.key_file, None
+        )
+    return arguments.found
 
 
 def _check_credentials(arguments):
