@@ -57,8 +57,10 @@ $(VENV)/wheel-tools: requirements/wheels.txt $(VENV)/test-tools
 	touch $@
 
 # For glibc 2.17 and musl 1.2, x86_64 and aarch64: half an hour with an empty cache.
+# And for the free-threaded Python that FREE_THREADED is the path of.
 wheels: $(VENV)/wheel-tools
-	$(BIN)/python scripts/build-wheels --out dist
+	$(BIN)/python scripts/build-wheels --out dist \
+		$(addprefix --free-threaded=,$(FREE_THREADED))
 
 test-wheels: $(VENV)/wheel-tools
 	CPROF_WHEELS=dist CPROF_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/wheel

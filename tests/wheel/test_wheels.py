@@ -51,9 +51,14 @@ def use(python, site, tmp_path):
 
 
 def test_every_python_of_this_machine_is_profiled(python, tmp_path):
-    if python.kind:
-        pytest.skip("a wheel of its own")
-    use(python.path, unpack("abi3-manylinux2014_x86_64", tmp_path / "site"), tmp_path)
+    pattern = "abi3-manylinux2014_x86_64"
+    if python.kind == "free_threaded":
+        pattern = "cp%d%dt-manylinux2014_x86_64" % python.version[:2]
+        if not glob.glob(os.path.join(FOLDER, "*%s*.whl" % pattern)):
+            pytest.skip("made by make wheels FREE_THREADED=%s" % python.path)
+    elif python.kind:
+        pytest.skip("not of this machine")
+    use(python.path, unpack(pattern, tmp_path / "site"), tmp_path)
 
 
 def test_an_emulated_aarch64_is_profiled(tmp_path):
