@@ -4,6 +4,7 @@ import atexit
 import importlib.machinery
 import logging
 import os
+import platform
 import sys
 import threading
 
@@ -161,6 +162,13 @@ def _load_native():
             "the profiler has no native module for this build of Python %d.%d (%s); "
             "use an ordinary build"
             % (*sys.version_info[:2], importlib.machinery.EXTENSION_SUFFIXES[0])
+        )
+    files = os.listdir(os.path.dirname(os.path.abspath(__file__)))
+    if not any(f.startswith("_native.") and f.endswith(".so") for f in files):
+        raise NotImplementedError(
+            "this package of the profiler has no native module, as there is none for "
+            "%s (%s): build one here with pip install of the source distribution"
+            % (platform.machine(), " ".join(platform.libc_ver()) or "no glibc")
         )
     try:
         from googlecloudprofiler import _native
