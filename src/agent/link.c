@@ -198,9 +198,7 @@ static int open_profiler(struct cprof_link *l, struct cprof_profiler **ret,
 		opts.channel.credentials_json = (const char *)key.data;
 		r = cprof_profiler_open(&opts, ret, err);
 	}
-	if (key.data)
-		explicit_bzero(key.data, key.cap);
-	cprof_buffer_finish(&key);
+	cprof_buffer_wipe(&key);
 	cprof_buffer_finish(&roots);
 	return r;
 }

@@ -29,10 +29,10 @@ static bool enabled(const struct loop *l, enum cprof_profile_type type)
 }
 
 /* Each kind of failure is told once in an outage; the rest is for debugging. */
-static bool is_news(struct loop *l, const struct cprof_error *err)
+static bool is_news(
+	struct loop *l, enum cprof_code code, enum cprof_trouble trouble)
 {
-	enum cprof_trouble trouble = cprof_trouble_of(err);
-	bool may_pass = err->code == CPROF_EUNAVAILABLE &&
+	bool may_pass = code == CPROF_EUNAVAILABLE &&
 			trouble != CPROF_TROUBLE_CERTIFICATE;
 	unsigned int bit = 1U << trouble;
 
@@ -40,7 +40,7 @@ static bool is_news(struct loop *l, const struct cprof_error *err)
 	if (may_pass)
 		bit = 1U << CPROF_TROUBLE_NO_ROUTE;
 	else if (trouble == CPROF_TROUBLE_OTHER)
-		bit = 1U << (CPROF_TROUBLES - (int)err->code);
+		bit = 1U << (CPROF_TROUBLES - (int)code);
 	if (l->warned & bit)
 		return false;
 	if (may_pass && l->failures <= QUIET_FAILURES)
@@ -66,6 +66,7 @@ static bool back_off(
 {
 	int64_t delay_ns = cprof_backoff_next(
 		&l->backoff, retry_ns, l->ops->random(l->ctx));
+	enum cprof_trouble trouble = cprof_trouble_of(err);
 	const char *advice = "";
 	bool news = false;
 
@@ -74,10 +75,10 @@ static bool back_off(
 		recovered(l);
 	} else {
 		l->failures++;
-		news = is_news(l, err);
+		news = is_news(l, err->code, trouble);
 	}
 	if (news)
-		advice = cprof_trouble_advice(cprof_trouble_of(err));
+		advice = cprof_trouble_advice(trouble);
 	cprof_log(news ? CPROF_WARNING : CPROF_DEBUG,
 		"Failed to create profile (will retry after %.3fs): %s%s%s",
 		(double)delay_ns / CPROF_NS_PER_S, err->message,

@@ -74,6 +74,15 @@ static bool add_path(const char *path, struct cprof_buffer *out)
 				   : add_file(path, out);
 }
 
+size_t cprof_roots_count(const char *pem)
+{
+	size_t nr = 0;
+
+	for (; (pem = strstr(pem, begin)); pem++)
+		nr++;
+	return nr;
+}
+
 int cprof_roots_read(const char *const *path, size_t nr,
 	struct cprof_buffer *out, struct cprof_error *err)
 {

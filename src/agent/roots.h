@@ -13,4 +13,7 @@
 int cprof_roots_read(const char *const *path, size_t nr,
 	struct cprof_buffer *out, struct cprof_error *err);
 
+/* How many certificates there are in a PEM text. */
+size_t cprof_roots_count(const char *pem);
+
 #endif

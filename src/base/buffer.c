@@ -14,6 +14,13 @@ void cprof_buffer_finish(struct cprof_buffer *b)
 	cprof_buffer_init(b, b->max_bytes);
 }
 
+void cprof_buffer_wipe(struct cprof_buffer *b)
+{
+	if (b->data)
+		explicit_bzero(b->data, b->cap);
+	cprof_buffer_finish(b);
+}
+
 int cprof_buffer_reserve(
 	struct cprof_buffer *b, size_t len, struct cprof_error *err)
 {

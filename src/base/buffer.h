@@ -25,6 +25,9 @@ void cprof_buffer_init(struct cprof_buffer *b, size_t max_bytes);
 /* Frees the bytes; the buffer is as after init. Accepts a zeroed buffer. */
 void cprof_buffer_finish(struct cprof_buffer *b);
 
+/* The same for secrets: the bytes are overwritten before. */
+void cprof_buffer_wipe(struct cprof_buffer *b);
+
 /* CPROF_ETOOBIG past `max_bytes`, CPROF_ENOMEM without memory. */
 int cprof_buffer_add(struct cprof_buffer *b, const void *data, size_t len,
 	struct cprof_error *err);

@@ -129,17 +129,14 @@ static int read_options(PyObject *args, PyObject *kwargs,
 PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs)
 {
 	struct cprof_agent_options opts = { 0 };
-	struct cprof_sampler_options interpreter;
 	struct cprof_error err;
 	double unused;
 	int r;
 
 	(void)self;
-	if (read_options(args, kwargs, &opts, &unused) < 0 ||
-		cprof__interpreter(&interpreter) < 0)
+	if (cprof__interpreter(&opts.sampler) < 0 ||
+		read_options(args, kwargs, &opts, &unused) < 0)
 		return NULL;
-	interpreter.period_ns = opts.sampler.period_ns;
-	opts.sampler = interpreter;
 	Py_BEGIN_ALLOW_THREADS
 	r = cprof__log_open(&err);
 	if (!r)

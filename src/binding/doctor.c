@@ -1,8 +1,6 @@
 /* What `python -m googlecloudprofiler doctor` asks of the native parts. */
 #include "binding/binding.h"
 
-#include <string.h>
-
 #include "agent/roots.h"
 #include "base/limits.h"
 #include "cpython/peek.h"
@@ -11,23 +9,17 @@
 PyObject *cprof__count_roots(PyObject *self, PyObject *args)
 {
 	struct cprof_buffer pem;
-	struct cprof_error err;
-	const char *path, *at;
-	long nr = 0;
-	int r;
+	const char *path;
+	size_t nr = 0;
 
 	(void)self;
 	if (!PyArg_ParseTuple(args, "s:count_roots", &path))
 		return NULL;
 	cprof_buffer_init(&pem, CPROF_MAX_ROOTS_BYTES);
-	r = cprof_roots_read(&path, 1, &pem, &err);
-	at = r < 0 ? "" : (const char *)pem.data;
-	while ((at = strstr(at, "-----BEGIN CERTIFICATE"))) {
-		nr++;
-		at++;
-	}
+	if (!cprof_roots_read(&path, 1, &pem, NULL))
+		nr = cprof_roots_count((const char *)pem.data);
 	cprof_buffer_finish(&pem);
-	return PyLong_FromLong(nr);
+	return PyLong_FromSize_t(nr);
 }
 
 PyObject *cprof__reads_by(PyObject *self, PyObject *noargs)

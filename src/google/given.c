@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/limits.h"
 
@@ -20,10 +21,7 @@ static bool is_token(const char *s)
 {
 	size_t len = strnlen(s, CPROF_MAX_TOKEN_BYTES + 1);
 
-	for (size_t i = 0; i < len; i++)
-		if (s[i] <= ' ' || s[i] > '~')
-			return false;
-	return len && len <= CPROF_MAX_TOKEN_BYTES;
+	return len <= CPROF_MAX_TOKEN_BYTES && cprof_ascii_is_word(s, len);
 }
 
 bool cprof_given_put(const char *token, int64_t left_ns)

@@ -350,13 +350,6 @@ static int ask(struct exchange *x, struct cprof_error *err)
 	return 0;
 }
 
-static void wipe(struct cprof_buffer *b)
-{
-	if (b->data)
-		explicit_bzero(b->data, b->cap);
-	cprof_buffer_finish(b);
-}
-
 int cprof_http_get(const struct cprof_http_request *req,
 	struct cprof_http_reply *ret, struct cprof_error *err)
 {
@@ -375,7 +368,7 @@ int cprof_http_get(const struct cprof_http_request *req,
 	if (x.fd >= 0)
 		close(x.fd);
 	if (r < 0) {
-		wipe(&x.in);
+		cprof_buffer_wipe(&x.in);
 		return r;
 	}
 	x.in.data[x.head_len + x.length] = '\0';
@@ -389,6 +382,6 @@ int cprof_http_get(const struct cprof_http_request *req,
 
 void cprof_http_reply_finish(struct cprof_http_reply *r)
 {
-	wipe(&r->raw);
+	cprof_buffer_wipe(&r->raw);
 	*r = (struct cprof_http_reply){ 0 };
 }

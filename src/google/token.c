@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/ascii.h"
 #include "google/metadata.h"
 
 #define KEY    "instance/service-accounts/default/token"
@@ -55,15 +56,6 @@ static int64_t life_of(struct json_object *o)
 	return s * CPROF_NS_PER_S;
 }
 
-/* Whether there is nothing but visible ASCII. */
-static bool is_word(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (s[i] <= ' ' || s[i] > '~')
-			return false;
-	return len > 0;
-}
-
 static int copy_token(const char *text, size_t len, const char *type,
 	struct cprof_token *t, struct cprof_error *err)
 {
@@ -73,7 +65,7 @@ static int copy_token(const char *text, size_t len, const char *type,
 	if (len > CPROF_MAX_TOKEN_BYTES)
 		return cprof_fail(err, CPROF_ETOOBIG,
 			"the access token has %zu bytes", len);
-	if (!is_word(text, len))
+	if (!cprof_ascii_is_word(text, len))
 		return cprof_fail(err, CPROF_EFORMAT,
 			"the access token is not one word of plain text");
 	memcpy(t->header, SCHEME, strlen(SCHEME));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/limits.h"
 #include "transport/address.h"
 #include "transport/args.h"
@@ -22,14 +23,12 @@ struct cprof_channel {
 	bool cancelled;
 };
 
-static bool is_graphic(const char *s, size_t max)
+/* Of `max` bytes at the most. */
+static bool is_word(const char *s, size_t max)
 {
 	size_t len = strnlen(s, max + 1);
 
-	for (size_t i = 0; i < len; i++)
-		if (s[i] <= ' ' || s[i] > '~')
-			return false;
-	return len && len <= max;
+	return len <= max && cprof_ascii_is_word(s, len);
 }
 
 static int check_target(const struct cprof_channel_options *opts,
@@ -37,7 +36,7 @@ static int check_target(const struct cprof_channel_options *opts,
 {
 	if (opts->security == CPROF_SECURITY_PLAINTEXT)
 		return cprof__address_check_local(opts->target, ret, err);
-	if (!is_graphic(opts->target, CPROF__MAX_ADDRESS - 1))
+	if (!is_word(opts->target, CPROF__MAX_ADDRESS - 1))
 		return cprof_fail(err, CPROF_EINVAL,
 			"the address of the service is not host:port");
 	snprintf(ret, CPROF__MAX_ADDRESS, "%s", opts->target);
@@ -336,7 +335,7 @@ int cprof__channel_call(struct cprof_channel *ch, const struct cprof_call *call,
 	grpc_call_error e;
 	int r;
 
-	if (call->method[0] != '/' || !is_graphic(call->method, 255))
+	if (call->method[0] != '/' || !is_word(call->method, 255))
 		return cprof_fail(err, CPROF_EINVAL, "a method without a name");
 	r = exchange_init(&x, call, err);
 	if (r < 0)
