@@ -163,20 +163,22 @@ def _load_native():
             "use an ordinary build"
             % (*sys.version_info[:2], importlib.machinery.EXTENSION_SUFFIXES[0])
         )
-    files = os.listdir(os.path.dirname(os.path.abspath(__file__)))
-    if not any(f.startswith("_native.") and f.endswith(".so") for f in files):
-        raise NotImplementedError(
-            "this package of the profiler has no native module, as there is none for "
-            "%s (%s): build one here with pip install of the source distribution"
-            % (platform.machine(), " ".join(platform.libc_ver()) or "no glibc")
-        )
     try:
         from googlecloudprofiler import _native
     except ImportError as e:
-        raise NotImplementedError(
-            "the profiler's native module cannot be loaded here: %s" % e
-        ) from e
+        raise NotImplementedError(_why_not_loaded(e)) from e
     return _native
+
+
+def _why_not_loaded(error):
+    files = os.listdir(os.path.dirname(os.path.abspath(__file__)))
+    if any(f.startswith("_native.") and f.endswith(".so") for f in files):
+        return "the profiler's native module cannot be loaded here: %s" % error
+    return (
+        "this package of the profiler has no native module, as there is none for "
+        "%s (%s): build one here with pip install of the source distribution"
+        % (platform.machine(), " ".join(platform.libc_ver()) or "no glibc")
+    )
 
 
 def _has_other_objects():

@@ -22,9 +22,12 @@ _SUPPORTED = {
     "external_account": ("audience", "subject_token_type", "token_url"),
 }
 
+# What a token must be good for.
+SCOPE = "https://www.googleapis.com/auth/monitoring.write"
+
 _BY_OBJECT = (
     "install google-auth and pass start(credentials=google.auth.default("
-    'scopes=["https://www.googleapis.com/auth/monitoring.write"])[0])'
+    'scopes=["%s"])[0])' % SCOPE
 )
 
 

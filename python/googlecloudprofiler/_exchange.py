@@ -14,7 +14,6 @@ import re
 
 from googlecloudprofiler import _credentials, _network
 
-SCOPE = "https://www.googleapis.com/auth/monitoring.write"
 # What a token that is to be exchanged for a service account's must be good for.
 _ANY_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -99,7 +98,7 @@ def _of_external(content):
         "audience": content["audience"],
         "subject_token_type": content["subject_token_type"],
         "subject_token": _subject_token(content["credential_source"]),
-        "scope": _ANY_SCOPE if account else SCOPE,
+        "scope": _ANY_SCOPE if account else _credentials.SCOPE,
     }
     headers = {}
     if content.get("client_id"):
@@ -115,7 +114,7 @@ def _of_external(content):
         return answer["access_token"], _in_seconds(answer["expires_in"])
     answer = _post(
         account,
-        json.dumps({"scope": [SCOPE], "lifetime": "3600s"}),
+        json.dumps({"scope": [_credentials.SCOPE], "lifetime": "3600s"}),
         {
             "Content-Type": "application/json",
             "Authorization": "Bearer " + answer["access_token"],

@@ -8,7 +8,7 @@ it.
 import datetime
 import threading
 
-from googlecloudprofiler import _exchange
+from googlecloudprofiler import _credentials, _exchange
 
 # As google.auth does: a token with less than this left, in seconds, is as good as old.
 _MARGIN_S = 225
@@ -55,11 +55,11 @@ class Refresher:
                 self._credentials = _with_scope(self._credentials)
                 rest = self._renew()
                 pause = _RETRY_S[0]
-            except _exchange.ExchangeError as e:
-                self._fail(e.words, e.refused)
-                rest, pause = pause, min(2 * pause, _RETRY_S[1])
             except Exception as e:  # whatever a stranger's object raises
-                self._fail(type(e).__name__, False)
+                if isinstance(e, _exchange.ExchangeError):
+                    self._fail(e.words, e.refused)
+                else:
+                    self._fail(type(e).__name__, False)
                 rest, pause = pause, min(2 * pause, _RETRY_S[1])
             self._stop.wait(rest)
 
@@ -83,7 +83,7 @@ class Refresher:
 def _with_scope(credentials):
     """Some objects must be told what the token is for."""
     if getattr(credentials, "requires_scopes", False):
-        return credentials.with_scopes([_exchange.SCOPE])
+        return credentials.with_scopes([_credentials.SCOPE])
     return credentials
 
 

@@ -10,7 +10,7 @@ import threading
 import urllib.parse
 
 import pytest
-from googlecloudprofiler import _exchange
+from googlecloudprofiler import _credentials, _exchange
 
 HUSH = "hush-hush"
 USER = {
@@ -144,7 +144,7 @@ def test_a_subject_token_comes_from_a_url_with_its_headers(server, tokens):
         "audience": "a",
         "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
         "subject_token": "s-1",
-        "scope": _exchange.SCOPE,
+        "scope": _credentials.SCOPE,
     }
 
 
@@ -162,7 +162,7 @@ def test_a_service_account_is_stood_in_for(server, tokens):
     _, sts, last = server.asked
     assert form_of(sts)["scope"].endswith("/cloud-platform")
     assert last[1]["Authorization"] == "Bearer t-1"
-    assert json.loads(last[2]) == {"scope": [_exchange.SCOPE], "lifetime": "3600s"}
+    assert json.loads(last[2]) == {"scope": [_credentials.SCOPE], "lifetime": "3600s"}
 
 
 def test_a_client_says_who_it_is(server, tokens):
