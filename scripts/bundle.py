@@ -5,7 +5,7 @@ zig, and kept in a cache by the hash of what it was made from:
     unpacked/   of it what serves more than one build
     libraries/  the static archives of gRPC core: seven minutes on two CPUs a target
     native/     those of what our own module needs: seconds
-    transport/  _transport.so: seconds
+    TARGET-*/   _transport.so: seconds
     zig/        the compiler's own cache
 
 All of it may be deleted at any time. Needs cmake 3.26, ninja, make, perl, readelf,
@@ -110,6 +110,13 @@ def run(log, argv, **more):
         raise Failure("%s failed" % " ".join(argv[:3]))
 
 
+def environment(**more):
+    """This one, with our tools first and nothing of the machine's own compiler."""
+    env = {k: v for k, v in os.environ.items() if k not in NOT_FOR_A_TARGET}
+    tools = os.path.join(ROOT, ".venv", "bin")
+    return dict(env, PATH=tools + os.pathsep + env["PATH"], **more)
+
+
 @contextlib.contextmanager
 def made(path):
     """A new folder that becomes `path` when the body ends well, and else nothing."""
@@ -131,11 +138,8 @@ class Builder:
         self.grpc, self.openssl, self.zig = map(recipe, ("grpc", openssl, "zig"))
         self.inputs = [name % openssl if "%" in name else name
                        for name in OF_LIBRARIES]
-        self.env = {k: v for k, v in os.environ.items() if k not in NOT_FOR_A_TARGET}
-        self.env.update(ZIG_GLOBAL_CACHE_DIR=os.path.join(cache, "zig"),
-                        ZIG_LOCAL_CACHE_DIR=os.path.join(cache, "zig"),
-                        PATH=os.path.join(ROOT, ".venv", "bin")
-                        + os.pathsep + os.environ["PATH"])
+        self.env = environment(ZIG_GLOBAL_CACHE_DIR=os.path.join(cache, "zig"),
+                               ZIG_LOCAL_CACHE_DIR=os.path.join(cache, "zig"))
 
     def source(self, of):
         """The path of a recipe's file, downloaded if need be."""
@@ -182,8 +186,9 @@ class Builder:
         """The path of zig."""
         return os.path.join(self.unpacked(self.zig), "ziglang", "zig")
 
-    def cmake(self, log, source, build, **defines):
-        """Configure and build a project of cmake/bundled for the target."""
+    def cmake(self, log, source, build, prefix=None, **defines):
+        """Configure and build a project of cmake/bundled for the target, and install
+        it below `prefix`, if there is one."""
         defines.update(CMAKE_BUILD_TYPE="Release", CPROF_ZIG=self.compiler(),
                        CPROF_TARGET=self.target, GRPC=self.unpacked(self.grpc))
         program = os.environ.get("CMAKE") or "cmake"
@@ -192,7 +197,8 @@ class Builder:
                   os.path.join(ROOT, "cmake/bundled/zig.cmake")]
             + ["-D%s=%s" % item for item in sorted(defines.items())], env=self.env)
         run(log, [program, "--build", build, "-j", str(self.jobs)], env=self.env)
-        return program
+        if prefix:
+            run(log, [program, "--install", build, "--prefix", prefix])
 
     def build_openssl(self, log, work, prefix):
         """OpenSSL's archives and headers below `prefix`."""
@@ -225,9 +231,8 @@ class Builder:
         with made(path) as work, scratch(self.cache) as aside:
             log = os.path.join(work, "log")
             self.build_openssl(log, aside, work)
-            build = os.path.join(aside, "build")
-            program = self.cmake(log, "cmake/bundled/libraries", build, OPENSSL=work)
-            run(log, [program, "--install", build, "--prefix", work])
+            self.cmake(log, "cmake/bundled/libraries", os.path.join(aside, "build"),
+                       work, OPENSSL=work)
         say("the libraries took %d s" % (time.time() - begin))
         return path, key
 
@@ -239,13 +244,10 @@ class Builder:
             return path
         say("building zlib, protobuf-c and json-c for %s" % self.target)
         with made(path) as work, scratch(self.cache) as aside:
-            log = os.path.join(work, "log")
-            build = os.path.join(aside, "build")
-            program = self.cmake(
-                log, "cmake/bundled/native", build,
-                PROTOBUF_C=self.unpacked(recipe("protobuf-c")),
-                JSON_C=self.unpacked(recipe("json-c")))
-            run(log, [program, "--install", build, "--prefix", work])
+            self.cmake(os.path.join(work, "log"), "cmake/bundled/native",
+                       os.path.join(aside, "build"), work,
+                       PROTOBUF_C=self.unpacked(recipe("protobuf-c")),
+                       JSON_C=self.unpacked(recipe("json-c")))
         return path
 
     def transport(self):
