@@ -38,22 +38,36 @@ def key_file(tmp_path_factory):
     return make_key_file(tmp_path_factory.mktemp("key"))
 
 
-def make_key_file(folder):
-    """Make a service account's key file in a folder; its path."""
+def openssl(folder, *arguments):
+    """What the openssl command says on standard output, run in a folder."""
     done = subprocess.run(
-        ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+        ["openssl", *arguments],
+        cwd=str(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         universal_newlines=True,
         timeout=60,
-        check=True,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def make_key(folder):
+    """A new private key, as PEM."""
+    return openssl(
+        folder, "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"
+    )
+
+
+def make_key_file(folder):
+    """Make a service account's key file in a folder; its path."""
     path = folder / "key.json"
     content = {
         "type": "service_account",
         "project_id": "key-project",
         "private_key_id": "1",
-        "private_key": done.stdout,
+        "private_key": make_key(folder),
         "client_email": "agent@key-project.test",
         "client_id": "2",
     }

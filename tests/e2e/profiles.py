@@ -1,7 +1,11 @@
 """An uploaded profile, read by protobuf's own classes."""
 
 import gzip
+import os
+import shutil
+import subprocess
 
+import pytest
 from fake_service import pprof
 
 
@@ -63,3 +67,21 @@ def line_of(text, mark):
     """The number of the one line of a program that holds `mark`."""
     (number,) = [i for i, line in enumerate(text.splitlines(), 1) if mark in line]
     return number
+
+
+def googles_pprof(folder, *arguments):
+    """What `go tool pprof` says; the test is skipped where there is no Go."""
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if not go:
+        pytest.skip("Go is not on this machine")
+    done = subprocess.run(
+        [go, "tool", "pprof", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=150,
+        env=dict(os.environ, PPROF_TMPDIR=str(folder), GOFLAGS="-mod=mod"),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

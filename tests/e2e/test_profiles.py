@@ -1,16 +1,13 @@
 """The uploaded bytes, read by another protobuf implementation and by Go's pprof."""
 
 import gzip
-import os
 import re
-import shutil
-import subprocess
 import time
 
 import pytest
 from fake_service import FakeService, assign, pprof
 from fixtures import Program
-from profiles import Read, line_of
+from profiles import Read, googles_pprof, line_of
 
 SECONDS = 1.5
 
@@ -216,28 +213,15 @@ def test_a_comment_tells_what_the_sampler_took(uploads, kind):
 
 
 def test_go_pprof_shows_the_same(uploads, kind, tmp_path):
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if not go:
-        pytest.skip("Go is not on this machine")
     data, read, _ = uploads[kind]
     file = tmp_path / "profile.pb.gz"
     file.write_bytes(data)
-    done = subprocess.run(
-        [
-            *(go, "tool", "pprof", "-top", "-unit=ns"),
-            *("-nodecount=0", "-nodefraction=0", str(file)),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
-        timeout=150,
-        env=dict(os.environ, PPROF_TMPDIR=str(tmp_path), GOFLAGS="-mod=mod"),
-        check=False,
+    said = googles_pprof(
+        tmp_path, "-top", "-unit=ns", "-nodecount=0", "-nodefraction=0", file
     )
-    assert done.returncode == 0, done.stderr
-    assert "Type: %s" % kind.lower() in done.stdout
+    assert "Type: %s" % kind.lower() in said
     # flat flat% sum% cum cum% name
-    rows = [line.split(None, 5) for line in done.stdout.splitlines()]
+    rows = [line.split(None, 5) for line in said.splitlines()]
     flat = {row[5]: int(row[0][:-2]) for row in rows if row and row[0].endswith("ns")}
     own = sum(values[1] for frames, values, _ in read.stacks if frames[0][0] == "step")
     assert flat["step"] == pytest.approx(own, rel=0.001)

@@ -6,12 +6,11 @@ import functools
 import pathlib
 import shutil
 import ssl
-import subprocess
 import tempfile
 import threading
 
 import grpc
-from fixtures import make_key_file
+from fixtures import make_key_file, openssl
 
 CONFIG = """
 [ca]
@@ -58,20 +57,9 @@ class Authority:
             self._sign(name, names, begin, end, "ca")
         self._sign("unknown-ca", "DNS:localhost", PAST, FUTURE, "stranger")
 
-    def _openssl(self, *arguments):
-        done = subprocess.run(
-            ["openssl", *arguments],
-            cwd=str(self.folder),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            universal_newlines=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
-
     def _sign_itself(self, name, subject, extension):
-        self._openssl(
+        openssl(
+            self.folder,
             *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
             *("-keyout", name + "-key.pem", "-out", name + ".pem"),
             *("-subj", "/CN=" + subject, "-addext", extension),
@@ -79,11 +67,13 @@ class Authority:
 
     def _sign(self, name, names, begin, end, by):
         (self.folder / "ext").write_text("subjectAltName=%s\n" % names)
-        self._openssl(
+        openssl(
+            self.folder,
             *("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + name),
             *("-keyout", name + "-key.pem", "-out", name + ".csr"),
         )
-        self._openssl(
+        openssl(
+            self.folder,
             *("ca", "-batch", "-config", "ca.cnf", "-in", name + ".csr"),
             *("-cert", by + ".pem", "-keyfile", by + "-key.pem", "-notext"),
             *("-startdate", begin, "-enddate", end, "-extfile", "ext"),

@@ -5,12 +5,7 @@ needs by itself, and says by `takes_s` when it is a slow one: those begin first.
 """
 
 import os
-import sys
 from concurrent import futures
-
-sys.path.insert(
-    0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e")
-)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Each is a program of its own, which mostly sleeps.

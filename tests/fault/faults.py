@@ -4,6 +4,7 @@ The docstring of each test has two lines: what happens, and what the agent does.
 scripts/make-faults writes docs/faults.md from them; `{}` stands for a case's words.
 """
 
+import grpc
 import pytest
 
 
@@ -16,6 +17,11 @@ def each(names, *cases):
         return pytest.mark.parametrize(names, values)(function)
 
     return mark
+
+
+def codes(*names):
+    """A case of each() for each of these of gRPC's status codes."""
+    return [(name.lower(), name, grpc.StatusCode[name]) for name in names]
 
 
 def takes(seconds):

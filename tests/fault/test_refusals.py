@@ -5,7 +5,7 @@ import itertools
 
 import grpc
 from fake_service import api, assign, hang, raw, refuse, rpc
-from faults import each
+from faults import codes, each
 from frames import Link
 from trial import (
     AGAIN,
@@ -25,18 +25,9 @@ CODE = grpc.StatusCode
 
 @each(
     "code",
-    *(
-        (code.name.lower(), code.name, code)
-        for code in (
-            CODE.INVALID_ARGUMENT,
-            CODE.NOT_FOUND,
-            CODE.ALREADY_EXISTS,
-            CODE.PERMISSION_DENIED,
-            CODE.FAILED_PRECONDITION,
-            CODE.OUT_OF_RANGE,
-            CODE.UNIMPLEMENTED,
-            CODE.UNAUTHENTICATED,
-        )
+    *codes(
+        "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+        "FAILED_PRECONDITION", "OUT_OF_RANGE", "UNIMPLEMENTED", "UNAUTHENTICATED",
     ),
 )
 def test_what_waiting_will_not_mend(code):
@@ -49,17 +40,9 @@ def test_what_waiting_will_not_mend(code):
 
 @each(
     "code",
-    *(
-        (code.name.lower(), code.name, code)
-        for code in (
-            CODE.CANCELLED,
-            CODE.UNKNOWN,
-            CODE.DEADLINE_EXCEEDED,
-            CODE.RESOURCE_EXHAUSTED,
-            CODE.INTERNAL,
-            CODE.UNAVAILABLE,
-            CODE.DATA_LOSS,
-        )
+    *codes(
+        "CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED",
+        "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
     ),
 )
 def test_what_may_pass(code):

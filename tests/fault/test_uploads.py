@@ -5,7 +5,7 @@ import time
 
 import grpc
 from fake_service import FakeService, accept, api, assign, hang, raw, refuse
-from faults import each, takes
+from faults import codes, each, takes
 from frames import SETTINGS, UPDATE, WINDOW_UPDATE, Link, assignment, frame
 from h2.events import DataReceived, RequestReceived, StreamEnded
 from profiles import Read
@@ -35,19 +35,10 @@ def try_update(code, losses, uploads):
 
 @each(
     "code",
-    *(
-        (code.name.lower(), code.name, code)
-        for code in (
-            CODE.INVALID_ARGUMENT,
-            CODE.NOT_FOUND,
-            CODE.ALREADY_EXISTS,
-            CODE.PERMISSION_DENIED,
-            CODE.FAILED_PRECONDITION,
-            CODE.ABORTED,
-            CODE.OUT_OF_RANGE,
-            CODE.UNIMPLEMENTED,
-            CODE.UNAUTHENTICATED,
-        )
+    *codes(
+        "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+        "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+        "UNAUTHENTICATED",
     ),
 )
 def test_an_upload_that_is_refused(code):
@@ -61,17 +52,9 @@ def test_an_upload_that_is_refused(code):
 @takes(8)
 @each(
     "code",
-    *(
-        (code.name.lower(), code.name, code)
-        for code in (
-            CODE.CANCELLED,
-            CODE.UNKNOWN,
-            CODE.DEADLINE_EXCEEDED,
-            CODE.RESOURCE_EXHAUSTED,
-            CODE.INTERNAL,
-            CODE.UNAVAILABLE,
-            CODE.DATA_LOSS,
-        )
+    *codes(
+        "CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED",
+        "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
     ),
 )
 def test_an_upload_that_may_pass(code):

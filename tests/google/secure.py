@@ -1,9 +1,8 @@
 """The service with TLS, by a certificate authority of the tests' own."""
 
-import subprocess
-
 import grpc
 from fake_service import FakeService
+from fixtures import openssl
 
 NAMES = (
     "subjectAltName=DNS:localhost,DNS:profiler.test,DNS:oauth2.googleapis.com,"
@@ -38,16 +37,7 @@ class Authority:
         return self._openssl("x509 -in ca.pem -noout -hash").strip()
 
     def _openssl(self, arguments):
-        done = subprocess.run(
-            ["openssl", *arguments.split()],
-            cwd=str(self.folder),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            universal_newlines=True,
-            timeout=60,
-            check=True,
-        )
-        return done.stdout
+        return openssl(self.folder, *arguments.split())
 
 
 class SecureService(FakeService):

@@ -1,15 +1,12 @@
 """Tokens of an object of google.auth: kept fresh, and never in words."""
 
 import datetime
-import http.server
-import json
 import queue
-import socketserver
-import subprocess
-import threading
 
 import pytest
-from googlecloudprofiler import _exchange, _tokens
+from endpoints import TokenServer
+from fixtures import make_key
+from googlecloudprofiler import _credentials, _tokens
 
 PATIENCE_S = 30
 UTC = datetime.timezone.utc
@@ -179,7 +176,7 @@ def test_a_scope_is_asked_for_where_one_is_needed(refresh, heard):
     made.requires_scopes = False
     refresh(Scoped(made))
     assert heard.next()[0] == "token-1"
-    assert made.scopes == [_exchange.SCOPE]
+    assert made.scopes == [_credentials.SCOPE]
     assert made.refreshed == 1
 
 
@@ -202,73 +199,28 @@ def test_the_thread_does_not_keep_the_program_alive(refresh):
     assert thread.name == "googlecloudprofiler-tokens"
 
 
-class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-
-    def server_bind(self):
-        socketserver.TCPServer.server_bind(self)
-
-
-@pytest.fixture
-def token_server():
-    """The URL of what gives tokens, and the list of the bodies that it was sent."""
-    bodies = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-            answer = {"access_token": "real-%d" % len(bodies), "expires_in": 1000}
-            data = json.dumps(answer).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *unused):
-            pass
-
-    server = _Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.daemon = True
-    thread.start()
-    yield "http://127.0.0.1:%d/token" % server.server_address[1], bodies
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture(scope="module")
-def pem():
-    pytest.importorskip("google.auth")
-    done = subprocess.run(
-        ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
-        timeout=60,
-        check=True,
-    )
-    return done.stdout
-
-
-def test_google_auths_own_service_account_is_served(refresh, heard, token_server, pem):
+def test_google_auths_own_service_account_is_served(refresh, heard, tmp_path):
     """With the scope that it is created without."""
-    from google.auth import jwt
+    jwt = pytest.importorskip("google.auth.jwt")
     from google.oauth2 import service_account
 
-    url, bodies = token_server
-    credentials = service_account.Credentials.from_service_account_info(
-        {"client_email": "a@b.test", "private_key": pem, "token_uri": url}
-    )
-    assert credentials.requires_scopes
-    refresh(credentials)
-    token, left_s = heard.next()
+    with TokenServer(prefix="real") as server:
+        server.life_s = 1000
+        credentials = service_account.Credentials.from_service_account_info(
+            {
+                "client_email": "a@b.test",
+                "private_key": make_key(tmp_path),
+                "token_uri": server.url,
+            }
+        )
+        assert credentials.requires_scopes
+        refresh(credentials)
+        token, left_s = heard.next()
     assert token == "real-1"
     assert 900 < left_s <= 1000
-    assertion = bodies[0].decode().partition("assertion=")[2].partition("&")[0]
+    assertion = server.asked[0]["assertion"]
     claims = jwt.decode(assertion, verify=False)
-    assert claims["scope"] == _exchange.SCOPE
+    assert claims["scope"] == _credentials.SCOPE
     assert claims["iss"] == "a@b.test"
 
 
