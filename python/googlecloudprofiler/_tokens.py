@@ -76,7 +76,9 @@ class Refresher:
                 getattr(credentials, "make_request", _make_request)()
             )
             left = _seconds_left(credentials)
-            self._give(credentials.token, left)
+            # Once stopped, another one may give its tokens.
+            if not self._stop.is_set():
+                self._give(credentials.token, left)
         return max(min(left - _MARGIN_S, _MAX_REST_S), _RETRY_S[0])
 
 

@@ -43,7 +43,7 @@ static void after_fork_in_child(void)
 	process.agent = NULL;
 	process.forked = true;
 	cprof_log_abandon();
-	cprof_given_clear();
+	cprof_given_abandon();
 }
 
 static const char *keep(struct agent *a, const char *s)
@@ -236,6 +236,7 @@ static int start_locked(
 	r = create(opts, &a, err);
 	if (r < 0)
 		return r;
+	cprof_given_clear();
 	r = cprof_thread_start(run, a, err);
 	if (r < 0) {
 		leave(a);

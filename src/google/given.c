@@ -59,14 +59,25 @@ void cprof_given_refuse(void)
 	pthread_mutex_unlock(&given.lock);
 }
 
-void cprof_given_clear(void)
+static void forget(void)
 {
-	/* New, not locked: at a fork another thread may have held it. */
-	pthread_mutex_init(&given.lock, NULL);
 	explicit_bzero(given.token, sizeof(given.token));
 	given.refused = false;
 	given.why[0] = '\0';
 	given.hopeless = false;
+}
+
+void cprof_given_clear(void)
+{
+	pthread_mutex_lock(&given.lock);
+	forget();
+	pthread_mutex_unlock(&given.lock);
+}
+
+void cprof_given_abandon(void)
+{
+	pthread_mutex_init(&given.lock, NULL);
+	forget();
 }
 
 /* False as long as there is neither a token nor a reason for having none. */

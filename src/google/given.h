@@ -37,7 +37,10 @@ int cprof_given_get(char *ret, size_t size, const atomic_bool *stop,
 /* The service did not take the last one. */
 void cprof_given_refuse(void);
 
-/* Forget all, for the next agent or in a forked child. */
+/* Forget all: the next agent has tokens of its own. */
 void cprof_given_clear(void);
+
+/* The same in a forked child, where nobody else is and the lock may be held. */
+void cprof_given_abandon(void);
 
 #endif

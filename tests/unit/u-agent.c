@@ -14,6 +14,7 @@
 #include "check.h"
 #include "descriptors.h"
 #include "fake-python.h"
+#include "google/given.h"
 #include "profile/reader.h"
 
 #define LONG_NS (30 * CPROF_NS_PER_S) /* never reached when all is well */
@@ -336,6 +337,20 @@ void test_agent__bad_credentials_are_told(void)
 	stop();
 	close(fd);
 	unlink(path);
+}
+
+/* start(credentials=...) twice: the first one's token is not the second's. */
+void test_agent__a_token_given_to_the_last_one_is_forgotten(void)
+{
+	static const atomic_bool stopped = true;
+	char header[64];
+
+	CHECK(cprof_given_put("old", LONG_NS));
+	CHECK_EQ(cprof_given_get(header, sizeof(header), &stopped, NULL), 0);
+	start("127.0.0.1:1");
+	CHECK_EQ(cprof_given_get(header, sizeof(header), &stopped, NULL),
+		CPROF_ECANCELED);
+	stop();
 }
 
 /* Overwritten before it is freed: there is no way to read it by luck. */
