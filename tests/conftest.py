@@ -43,6 +43,12 @@ def _module(name, *path):
     return module
 
 
+# Another package than the installed one, such as one that was made for a wheel.
+SITE = os.environ.get("CPROF_SITE")
+if SITE:
+    sys.path.insert(0, SITE)
+    os.environ["PYTHONPATH"] = SITE
+
 _make_main = _module("make_main", "tests", "unit", "make-main.py")
 find = _module("find", "tests", "interpreters", "find.py")
 

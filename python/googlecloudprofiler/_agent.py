@@ -21,20 +21,29 @@ _SECOND_CALL = (
     "googlecloudprofiler.start() called again after it was previously called. This "
     "function should only be called once. This call is ignored."
 )
-_FORKED = (
-    "This build of the profiler cannot profile a forked child (process %d): its "
-    "gRPC core does not survive a fork. The parent is profiled on."
-)
 
 
 class _State:
-    """What start() and stop() share; `lock` protects all of it."""
+    """What start() and stop() share; `lock` protects all of it, in the process `pid`."""
 
     lock = threading.RLock()
-    pid = None  # of the process that start() succeeded in
-    tokens = None  # the Refresher, where start() was given credentials
+    pid = os.getpid()
+    native = None  # the module, once something was started with it
+    started = False  # by a call of start() in this process
+    source = None  # of tokens, where start() was given credentials
+    tokens = None  # the Refresher that asks it
     exit_hook = False
-    told_pid = None  # of the forked child that has said so
+
+
+def _lock():
+    """The lock. A forked child has another one: its parent's may be held by a thread
+    that is not here."""
+    if _State.pid != os.getpid():
+        _State.pid = os.getpid()
+        _State.lock = threading.RLock()
+        _State.started = False
+        _State.tokens = None
+    return _State.lock
 
 
 def start(
@@ -55,8 +64,10 @@ def start(
 ):
     """Start profiling this process. Returns at once; call it from any thread.
 
-    A second call is ignored with a warning. Where the environment variable
-    GOOGLE_CLOUD_PROFILER_ENABLED is 0, false, no or off, nothing happens.
+    A second call is ignored with a warning. In a forked child, which is profiled
+    without a call if its parent was, the first one is ignored without a word. Where the
+    environment variable GOOGLE_CLOUD_PROFILER_ENABLED is 0, false, no or off, nothing
+    happens.
 
     Args:
         service: Name of the service, which profiles are grouped by. Must match
@@ -90,8 +101,8 @@ def start(
         NotImplementedError: This operating system or this Python is not supported;
             the message names it.
     """
-    with _State.lock:
-        if _State.pid == os.getpid():
+    with _lock():
+        if _State.started:
             _logger.warning(_SECOND_CALL)
             return
         if not _config.is_enabled():
@@ -99,10 +110,10 @@ def start(
         if not sys.platform.startswith("linux"):
             raise NotImplementedError("%s OS is not supported." % sys.platform)
         _logger.setLevel(_LEVELS[min(verbose, len(_LEVELS) - 1)])
-        if _State.pid is not None:
-            _tell_forked()
-            return
         native = _load_native()
+        if native.running():  # its parent was profiled, and so is this process
+            _State.started = True
+            return
         options = _options.resolve(
             native,
             service,
@@ -124,14 +135,15 @@ def start(
             )
         _selftest.run(native.walk_self)
         native.speak_through(_client_logger.log)
+        native.call_in_child(_resume)
         native.start(**options)
-        source = _tokens.find_source(options, credentials)
-        if source:
-            _State.tokens = _tokens.Refresher(
-                source, native.give_token, native.give_no_token
-            )
-        _State.pid = os.getpid()
-        _install_hooks()
+        _State.source = _tokens.find_source(options, credentials)
+        _State.native = native
+        _give_tokens()
+        _State.started = True
+        if not _State.exit_hook:
+            atexit.register(stop)
+            _State.exit_hook = True
         _logger.info("Google Cloud Profiler Python agent version: %s", __version__)
 
 
@@ -140,14 +152,30 @@ def stop():
 
     Does nothing where nothing was started.
     """
-    with _State.lock:
-        if _State.pid != os.getpid():
+    with _lock():
+        native = _State.native
+        if native is None or not native.running():
             return
-        _State.pid = None
+        _State.started = False
         if _State.tokens:
             _State.tokens.stop()
             _State.tokens = None
-        _load_native().stop()
+        native.stop()
+
+
+def _give_tokens():
+    if _State.source:
+        native = _State.native
+        _State.tokens = _tokens.Refresher(
+            _State.source, native.give_token, native.give_no_token
+        )
+
+
+def _resume():
+    """In a forked child, as its agent begins."""
+    with _lock():
+        if _State.native.running():
+            _give_tokens()
 
 
 def _load_native():
@@ -196,26 +224,3 @@ def _is_made_for_this():
         for suffix in importlib.machinery.EXTENSION_SUFFIXES
         if suffix.startswith(".cpython-")
     )
-
-
-def _install_hooks():
-    if _State.exit_hook:
-        return
-    _State.exit_hook = True
-    atexit.register(stop)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork)
-
-
-def _after_fork():
-    """In the child: nothing of the agent runs here; say so where it is asked for."""
-    _State.lock = threading.RLock()
-    if _State.pid is not None:
-        _tell_forked()
-
-
-def _tell_forked():
-    """Once in a child, and only where it is heard."""
-    if _State.told_pid != os.getpid() and _logger.isEnabledFor(logging.INFO):
-        _State.told_pid = os.getpid()
-        _logger.info(_FORKED, os.getpid())

@@ -218,7 +218,9 @@ def _check_permission(arguments):
 
 
 def _check_transport(_):
-    version = _agent._load_native().transport_version(_options.transport_path())
+    version, alone = _agent._load_native().transport(_options.transport_path())
+    if alone:
+        return "gRPC core %s" % version
     raise Advice("gRPC core %s: a forked child is not profiled" % version)
 
 

@@ -29,8 +29,8 @@ def start(
     `zone` tells that the labels have one. `backoff_ns` is for tests: the bounds of the
     wait after a failure.
 
-    Raises ValueError when an agent runs already, NotImplementedError in a forked
-    child and on a Python that is not served.
+    Raises ValueError when an agent runs already, NotImplementedError on a Python that
+    is not served.
     """
 
 def ask(timeout_s: float = 5, **options: Any) -> Optional[Tuple[str, str]]:
@@ -50,14 +50,16 @@ def reads_by() -> str:
     Raises NotImplementedError where the kernel or a sandbox refuses all.
     """
 
-def transport_version(transport_path: str) -> str:
-    """The version of gRPC core, which is loaded for that and not started."""
+def transport(transport_path: str) -> Tuple[str, bool]:
+    """The version of gRPC core, which is loaded for that and not started; and whether
+    a forked child gets one of its own."""
 
 def stop() -> None:
     """Stop the agent, waiting 0.8 s at most, and speak what is left to say."""
 
 def running() -> bool:
-    """Whether an agent was started and not stopped."""
+    """Whether an agent was started, here or in a parent before it forked this process,
+    and not stopped."""
 
 def metadata(host: Optional[str], key: str, timeout_s: float) -> Optional[str]:
     """A value of the metadata server at `host` (as GCE_METADATA_HOST), or None where
@@ -94,6 +96,10 @@ def line_at(table: bytes, first_line: int, instr: int) -> int:
 
 def speak_through(callable: Callable[[int, str], Any]) -> None:
     """Set what log records go to: a callable of (level, text)."""
+
+def call_in_child(callable: Callable[[], Any]) -> None:
+    """Set what is called, on a thread of its own, as an agent begins in a forked child:
+    a second or two after the fork."""
 
 def decode_profile(data: bytes) -> Dict[str, Any]:
     """Read a pprof profile, gzipped or plain.

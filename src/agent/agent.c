@@ -3,8 +3,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "agent/cores.h"
+#include "agent/home.h"
 #include "agent/loop.h"
+#include "agent/orphan.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -17,14 +21,16 @@
 #define STRINGS_BYTES (256 << 10)
 
 struct agent {
+	struct cprof_tenant tenant; /* its first member */
 	struct cprof_agent_options opts;
 	struct cprof_arena strings;
-	struct cprof_link *link;
 	uint64_t random;
+	bool forked; /* it came to this process by a fork */
 
 	atomic_bool stop;
-	pthread_mutex_t lock;	/* protects what follows */
-	pthread_cond_t changed; /* `stop` or `ended` */
+	pthread_mutex_t lock;	 /* protects what follows */
+	pthread_cond_t changed;	 /* `stop` or `ended` */
+	struct cprof_link *link; /* set and cleared by the thread */
 	bool ended;
 	int users; /* the thread and the process: the last one frees */
 };
@@ -32,19 +38,8 @@ struct agent {
 static struct {
 	pthread_mutex_t lock; /* protects what follows */
 	struct agent *agent;
-	bool forked;
-	bool handler;
+	bool ready; /* for forks */
 } process = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-/* A child has none of our threads, and the lock may be held by one of them. */
-static void after_fork_in_child(void)
-{
-	pthread_mutex_init(&process.lock, NULL);
-	process.agent = NULL;
-	process.forked = true;
-	cprof_log_abandon();
-	cprof_given_abandon();
-}
 
 static const char *keep(struct agent *a, const char *s)
 {
@@ -62,7 +57,7 @@ static bool keep_strings(struct agent *a)
 	struct cprof_link_options *l = &a->opts.link;
 	struct cprof_profiler_options *p = &l->profiler;
 	struct cprof_deployment *d = &p->deployment;
-	const char **all[] = { &l->transport_path, &l->key_path,
+	const char **all[] = { &a->opts.transport_path, &l->key_path,
 		&l->metadata_host, &p->channel.target, &p->channel.proxy,
 		&p->channel.user_agent, &p->api_client, &p->instance,
 		&p->quota_project, &d->project, &d->target };
@@ -86,6 +81,17 @@ static bool keep_strings(struct agent *a)
 	return fits;
 }
 
+/* All that is not the same in a forked child. */
+static void reset(struct agent *a)
+{
+	a->link = NULL;
+	a->random = (uint64_t)cprof_now_ns() | 1;
+	a->stop = a->ended = false;
+	pthread_mutex_init(&a->lock, NULL);
+	cprof_cond_init(&a->changed);
+	a->users = 2;
+}
+
 static int create(const struct cprof_agent_options *opts, struct agent **ret,
 	struct cprof_error *err)
 {
@@ -104,13 +110,7 @@ static int create(const struct cprof_agent_options *opts, struct agent **ret,
 			STRINGS_BYTES);
 		goto fail_strings;
 	}
-	r = cprof_link_create(&a->opts.link, &a->stop, &a->link, err);
-	if (r < 0)
-		goto fail_strings;
-	a->random = (uint64_t)cprof_now_ns() | 1;
-	pthread_mutex_init(&a->lock, NULL);
-	cprof_cond_init(&a->changed);
-	a->users = 2;
+	reset(a);
 	*ret = a;
 	return 0;
 
@@ -130,7 +130,6 @@ static void leave(struct agent *a)
 	pthread_mutex_unlock(&a->lock);
 	if (!last)
 		return;
-	cprof_link_destroy(a->link);
 	pthread_cond_destroy(&a->changed);
 	pthread_mutex_destroy(&a->lock);
 	cprof_arena_finish(&a->strings);
@@ -196,25 +195,157 @@ static const struct cprof_loop_ops ops = {
 	.random = next_random,
 };
 
-static void *run(void *arg)
+/* Where stop() finds it, to cancel what it waits for. */
+static void set_link(struct agent *a, struct cprof_link *link)
 {
-	struct agent *a = arg;
+	pthread_mutex_lock(&a->lock);
+	a->link = link;
+	pthread_mutex_unlock(&a->lock);
+}
+
+static int begin(
+	struct agent *a, struct cprof_link **ret, struct cprof_error *err)
+{
+	const struct cprof_transport **transport =
+		&a->opts.link.profiler.transport;
+	int r = cprof_cores_take(transport, err);
+
+	if (!r)
+		r = (*transport)->start(cprof_home_own_descriptors(), err);
+	if (!r)
+		r = cprof_link_create(&a->opts.link, &a->stop, ret, err);
+	return r;
+}
+
+/* A child that lives for a moment only is not worth an agent. */
+static bool wait_in_child(struct agent *a)
+{
+	uint64_t random = next_random(a);
+
+	if (!wait(a, CPROF_FORK_DELAY_NS +
+			     (int64_t)(random % CPROF_FORK_DELAY_NS)))
+		return false;
+	if (a->opts.in_child)
+		a->opts.in_child();
+	return true;
+}
+
+static void work(struct agent *a)
+{
+	struct cprof_link *link;
 	struct cprof_error err;
 
-	cprof_thread_name(CPROF_THREAD_PREFIX "agent");
-	if (cprof_link_load(a->link, &err) < 0)
-		cprof_log(
-			CPROF_ERROR, "Cannot start profiling: %s", err.message);
-	else
-		cprof_loop_run(&ops, a, a->opts.type, a->opts.type_nr,
-			a->opts.backoff_min_ns, a->opts.backoff_max_ns);
-	cprof_link_disconnect(a->link);
+	if (a->forked && !wait_in_child(a))
+		return;
+	if (begin(a, &link, &err) < 0) {
+		if (err.code == CPROF_EUNSUPPORTED)
+			cprof_log(CPROF_INFO,
+				"The forked process %d is not profiled: %s",
+				(int)getpid(), err.message);
+		else
+			cprof_log(CPROF_ERROR, "Cannot start profiling: %s",
+				err.message);
+		return;
+	}
+	set_link(a, link);
+	cprof_loop_run(&ops, a, a->opts.type, a->opts.type_nr,
+		a->opts.backoff_min_ns, a->opts.backoff_max_ns);
+	set_link(a, NULL);
+	cprof_link_destroy(link);
+}
+
+static void live(struct cprof_tenant *tenant)
+{
+	struct agent *a = (struct agent *)tenant;
+
+	work(a);
 	pthread_mutex_lock(&a->lock);
 	a->ended = true;
 	pthread_cond_broadcast(&a->changed);
 	pthread_mutex_unlock(&a->lock);
 	leave(a);
-	return NULL;
+}
+
+/*
+ * A child has none of our threads, but the locks as they held them, and their
+ * work half done. The program waits in fork() meanwhile: nothing here may
+ * block.
+ */
+static void after_fork_in_child(void)
+{
+	struct agent *a = process.agent;
+
+	pthread_mutex_init(&process.lock, NULL);
+	process.agent = NULL;
+	cprof_log_abandon();
+	cprof_given_abandon();
+	cprof_thread_abandon();
+	cprof_cores_abandon();
+	cprof_home_abandon();
+	cprof_orphan_watch();
+	if (!a)
+		return;
+	/* Its link was the parent's, and stays as it is, for nobody. */
+	reset(a);
+	a->forked = true;
+	if (!cprof_home_take_in(&a->tenant, NULL))
+		process.agent = a;
+}
+
+/* Returns the agent, which is still to be left; NULL where none runs. */
+static struct agent *tell_to_stop(void)
+{
+	struct agent *a;
+
+	pthread_mutex_lock(&process.lock);
+	a = process.agent;
+	process.agent = NULL;
+	pthread_mutex_unlock(&process.lock);
+	if (!a)
+		return NULL;
+	pthread_mutex_lock(&a->lock);
+	a->stop = true;
+	if (a->link)
+		cprof_link_cancel(a->link);
+	pthread_cond_broadcast(&a->changed);
+	pthread_mutex_unlock(&a->lock);
+	return a;
+}
+
+void cprof_agent_stop(void)
+{
+	int64_t when_ns = cprof_now_ns() + CPROF_STOP_BOUND_NS;
+	struct agent *a = tell_to_stop();
+
+	if (!a)
+		return;
+	pthread_mutex_lock(&a->lock);
+	while (!a->ended &&
+		cprof_cond_wait_until(&a->changed, &a->lock, when_ns))
+		;
+	pthread_mutex_unlock(&a->lock);
+	leave(a);
+}
+
+/* There is no interpreter any more to sample or to speak through. */
+static void last_word(void)
+{
+	struct agent *a = tell_to_stop();
+
+	cprof_log_close();
+	if (a)
+		leave(a);
+}
+
+static int get_ready(struct cprof_error *err)
+{
+	if (process.ready)
+		return 0;
+	if (pthread_atfork(NULL, NULL, after_fork_in_child))
+		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
+	cprof_orphan_prepare(last_word);
+	process.ready = true;
+	return 0;
 }
 
 static int start_locked(
@@ -223,21 +354,19 @@ static int start_locked(
 	struct agent *a = NULL;
 	int r;
 
-	if (process.forked)
-		return cprof_fail(err, CPROF_EUNSUPPORTED,
-			"this build cannot profile a forked child: its gRPC "
-			"core does not survive a fork");
 	if (process.agent)
 		return cprof_fail(
 			err, CPROF_EINVAL, "the profiler runs already");
-	if (!process.handler && pthread_atfork(NULL, NULL, after_fork_in_child))
-		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
-	process.handler = true;
+	r = get_ready(err);
+	if (r < 0)
+		return r;
 	r = create(opts, &a, err);
 	if (r < 0)
 		return r;
+	a->tenant.live = live;
 	cprof_given_clear();
-	r = cprof_thread_start(run, a, err);
+	cprof_cores_map(a->opts.transport_path);
+	r = cprof_home_take_in(&a->tenant, err);
 	if (r < 0) {
 		leave(a);
 		leave(a);
@@ -256,28 +385,6 @@ int cprof_agent_start(
 	r = start_locked(opts, err);
 	pthread_mutex_unlock(&process.lock);
 	return r;
-}
-
-void cprof_agent_stop(void)
-{
-	int64_t when_ns = cprof_now_ns() + CPROF_STOP_BOUND_NS;
-	struct agent *a;
-
-	pthread_mutex_lock(&process.lock);
-	a = process.agent;
-	process.agent = NULL;
-	pthread_mutex_unlock(&process.lock);
-	if (!a)
-		return;
-	pthread_mutex_lock(&a->lock);
-	a->stop = true;
-	cprof_link_cancel(a->link);
-	pthread_cond_broadcast(&a->changed);
-	while (!a->ended &&
-		cprof_cond_wait_until(&a->changed, &a->lock, when_ns))
-		;
-	pthread_mutex_unlock(&a->lock);
-	leave(a);
 }
 
 bool cprof_agent_running(void)

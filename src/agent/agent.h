@@ -9,25 +9,32 @@
 #include "sampler/sampler.h"
 
 /*
- * The agent of this process: one native thread, `cprof-agent`, that runs the
- * loop. There is at most one. start and stop may be called from any thread.
+ * The agent of this process: it runs the loop in a native thread,
+ * `cprof-agent`. There is at most one. start and stop may be called from any
+ * thread. A child that is forked while it runs gets an agent of its own, a
+ * second or two later: short-lived ones never notice.
  */
 
 /* Strings are copied. */
 struct cprof_agent_options {
+	const char *transport_path; /* of _transport.so */
+	/* Less the transport, which the agent takes from cores.h. */
 	struct cprof_link_options link;
 	struct cprof_sampler_options sampler;
 	enum cprof_profile_type type[2];
 	size_t type_nr;
 	/* For tests: the backoff's bounds; 0 means those of limits.h. */
 	int64_t backoff_min_ns, backoff_max_ns;
+	/* Called in a forked child as its agent begins, on the agent's thread,
+	 * which may not wait there. Or NULL. */
+	void (*in_child)(void);
 };
 
 /*
  * Start the thread and return; nothing has been connected yet. What cannot work
- * is told in one ERROR, and the agent counts as running until it is stopped.
- * CPROF_EINVAL when an agent runs already, CPROF_EUNSUPPORTED in a forked
- * child: this build's gRPC core does not survive a fork.
+ * is told in one ERROR (in a forked child, in one INFO), and the agent counts
+ * as running until it is stopped. CPROF_EINVAL when an agent runs already.
+ * The caller keeps the program from forking meanwhile, as holding the GIL does.
  */
 int cprof_agent_start(
 	const struct cprof_agent_options *opts, struct cprof_error *err);

@@ -57,17 +57,6 @@ int cprof_link_create(const struct cprof_link_options *opts,
 	return 0;
 }
 
-int cprof_link_load(struct cprof_link *l, struct cprof_error *err)
-{
-	const struct cprof_transport **transport = &l->opts.profiler.transport;
-	int r = 0;
-
-	if (l->opts.transport_path)
-		r = cprof_transport_load(
-			l->opts.transport_path, transport, err);
-	return r < 0 ? r : (*transport)->start(err);
-}
-
 void cprof_link_disconnect(struct cprof_link *l)
 {
 	struct cprof_profiler *profiler;

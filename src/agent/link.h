@@ -25,10 +25,9 @@ enum cprof_link_token {
 
 /* Strings are borrowed for the life of the link. */
 struct cprof_link_options {
-	const char *transport_path; /* of _transport.so; NULL: it is given */
 	/*
-	 * Less its `roots_pem`, `credentials_json` and, by its path given, the
-	 * `transport`. The project and the instance may be NULL: then the
+	 * Less its `roots_pem` and `credentials_json`, and with a transport
+	 * that is started. The project and the instance may be NULL: then the
 	 * metadata server is asked.
 	 */
 	struct cprof_profiler_options profiler;
@@ -49,12 +48,6 @@ int cprof_link_create(const struct cprof_link_options *opts,
 
 /* Accepts NULL. */
 void cprof_link_destroy(struct cprof_link *l);
-
-/*
- * Map gRPC core and start it, before anything else and on the thread that will
- * call: what fails here fails for good.
- */
-int cprof_link_load(struct cprof_link *l, struct cprof_error *err);
 
 /* Let go of what is connected; the next call connects anew. */
 void cprof_link_disconnect(struct cprof_link *l);

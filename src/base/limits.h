@@ -62,6 +62,10 @@
 #define CPROF_MIN_TRIAL_PERIOD_NS  (CPROF_NS_PER_MS / 10) /* not an agent's */
 #define CPROF_MAX_PERIOD_NS	   (1 * CPROF_NS_PER_S)
 #define CPROF_STOP_BOUND_NS	   (800 * CPROF_NS_PER_MS) /* of a second */
+#define CPROF_FORK_DELAY_NS	   (1 * CPROF_NS_PER_S)	   /* or up to twice */
+
+/* forks */
+#define CPROF_MAX_GENERATIONS 8 /* a core takes 7 of musl's 128 keys */
 
 /* the interpreter's memory */
 #define CPROF_PEEK_BYTES	   (4 << 20) /* the deepest stack twice */

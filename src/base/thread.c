@@ -1,8 +1,13 @@
 #include "base/thread.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +51,63 @@ bool cprof_thread_is_ours(int32_t tid)
 		if (own_tid[i] == tid)
 			return true;
 	return false;
+}
+
+void cprof_thread_abandon(void)
+{
+	for (int i = 0; i < 4; i++)
+		own_tid[i] = 0;
+}
+
+/* Headers may be older than the kernel: include/uapi/linux/close_range.h */
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#define UNSHARE (1U << 1)
+
+/* Where close_range is not known: one by one. */
+static void close_from(int first)
+{
+	DIR *dir = opendir("/proc/thread-self/fd");
+	struct dirent *entry;
+
+	for (int fd = first; !dir && fd < 65536; fd++)
+		close(fd);
+	while (dir && (entry = readdir(dir))) {
+		int fd = (int)strtol(entry->d_name, NULL, 10);
+
+		if (fd >= first && fd != dirfd(dir))
+			close(fd);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* So that no socket gets a number that libraries write words to. */
+static void occupy_standard_descriptors(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		fd = eventfd(0, EFD_CLOEXEC);
+	for (int i = 0; i < 3; i++)
+		if (i != fd && (i < 2 || fcntl(i, F_GETFD) < 0))
+			dup3(fd, i, O_CLOEXEC);
+	if (fd > 2)
+		close(fd);
+}
+
+int cprof_thread_own_descriptors(struct cprof_error *err)
+{
+	if (syscall(SYS_close_range, 3U, ~0U, UNSHARE)) {
+		if (unshare(CLONE_FILES))
+			return cprof_fail(err, CPROF_EUNSUPPORTED,
+				"no table of descriptors for ourselves: %s",
+				strerror(errno));
+		close_from(3);
+	}
+	occupy_standard_descriptors();
+	return 0;
 }
 
 int cprof_thread_start(

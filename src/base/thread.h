@@ -33,6 +33,18 @@ void cprof_thread_name(const char *name);
 /* Whether the thread with this kernel id named itself so. */
 bool cprof_thread_is_ours(int32_t tid);
 
+/* In a forked child, which has none of the threads that were ours. */
+void cprof_thread_abandon(void);
+
+/*
+ * Give the calling thread, and all that it makes, a table of descriptors of its
+ * own, with nothing in it but the program's standard error: what the program
+ * closes does not reach ours, and what it forks or executes does not get them.
+ * A descriptor means nothing in the other table: neither may be handed over.
+ * CPROF_EUNSUPPORTED where a sandbox refuses (before Linux 5.9, Docker's).
+ */
+int cprof_thread_own_descriptors(struct cprof_error *err);
+
 /* A condition whose waits end by the monotonic clock. */
 void cprof_cond_init(pthread_cond_t *cond);
 

@@ -94,7 +94,7 @@ static int read_options(PyObject *args, PyObject *kwargs,
 	long long period_ns, backoff_min_ns = 0, backoff_max_ns = 0;
 
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs,
-		    "sspzO!zzzzzsO!pzppLss|(LL)d", names, &l->transport_path,
+		    "sspzO!zzzzzsO!pzppLss|(LL)d", names, &opts->transport_path,
 		    &ch->target, &tls, &ch->proxy, &PyTuple_Type, &roots,
 		    &credentials_type, &l->key_path, &l->profiler.quota_project,
 		    &l->metadata_host, &d->project, &d->target, &PyTuple_Type,
@@ -137,33 +137,37 @@ PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs)
 	if (cprof__interpreter(&opts.sampler) < 0 ||
 		read_options(args, kwargs, &opts, &unused) < 0)
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS
+	opts.in_child = cprof__in_child;
+	/* With the GIL, so that nobody forks meanwhile. */
 	r = cprof__log_open(&err);
 	if (!r)
 		r = cprof_agent_start(&opts, &err);
-	Py_END_ALLOW_THREADS
 	if (r < 0)
 		return cprof__raise(&err);
 	Py_RETURN_NONE;
 }
 
 /* One CreateProfile, given up after `timeout_s`; what is assigned is left. */
-static int ask(const struct cprof_agent_options *opts, struct cprof_error *err)
+static int ask(struct cprof_agent_options *opts, struct cprof_error *err)
 {
 	static const atomic_bool never;
+	const struct cprof_transport **transport =
+		&opts->link.profiler.transport;
 	struct cprof_assignment a;
 	struct cprof_link *l = NULL;
 	int64_t retry_ns;
 	int r;
 
-	r = cprof_link_create(&opts->link, &never, &l, err);
+	r = cprof_transport_load(opts->transport_path, transport, err);
+	if (!r)
+		r = (*transport)->start(false, err);
+	if (!r)
+		r = cprof_link_create(&opts->link, &never, &l, err);
 	if (r < 0)
 		return r;
 	cprof_assignment_init(&a);
-	r = cprof_link_load(l, err);
-	if (!r)
-		r = cprof_link_create_profile(
-			l, opts->type, opts->type_nr, &a, &retry_ns, err);
+	r = cprof_link_create_profile(
+		l, opts->type, opts->type_nr, &a, &retry_ns, err);
 	cprof_assignment_finish(&a);
 	cprof_link_destroy(l);
 	return r == CPROF_EABORTED ? 0 : r;

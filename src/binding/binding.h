@@ -45,11 +45,14 @@ int cprof__server_add(PyObject *module);
 int cprof__interpreter(struct cprof_sampler_options *ret);
 
 /*
- * Records of the ring reach Python from open to close. Open is called without
- * the GIL; close with it, and gives it up while it waits.
+ * Records of the ring reach Python from open to close. Open may be called with
+ * and without the GIL; close with it, and gives it up while it waits.
  */
 int cprof__log_open(struct cprof_error *err);
 void cprof__log_close(void);
+
+/* What an agent has to have done in a forked child; without the GIL. */
+void cprof__in_child(void);
 
 /* What the module's functions do stands in
  * python/googlecloudprofiler/_native.pyi */
@@ -61,12 +64,13 @@ PyObject *cprof__metadata(PyObject *self, PyObject *args);
 PyObject *cprof__give_token(PyObject *self, PyObject *args);
 PyObject *cprof__count_roots(PyObject *self, PyObject *args);
 PyObject *cprof__reads_by(PyObject *self, PyObject *noargs);
-PyObject *cprof__transport_version(PyObject *self, PyObject *args);
+PyObject *cprof__transport(PyObject *self, PyObject *args);
 PyObject *cprof__give_no_token(PyObject *self, PyObject *args);
 PyObject *cprof__collect(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *cprof__walk_self(PyObject *self, PyObject *noargs);
 PyObject *cprof__line_at(PyObject *self, PyObject *args);
 PyObject *cprof__speak_through(PyObject *self, PyObject *arg);
+PyObject *cprof__call_in_child(PyObject *self, PyObject *arg);
 PyObject *cprof__decode_profile(PyObject *self, PyObject *arg);
 
 #endif

@@ -37,16 +37,17 @@ PyObject *cprof__reads_by(PyObject *self, PyObject *noargs)
 	return words;
 }
 
-PyObject *cprof__transport_version(PyObject *self, PyObject *args)
+PyObject *cprof__transport(PyObject *self, PyObject *args)
 {
 	const struct cprof_transport *transport;
 	struct cprof_error err;
 	const char *path;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "s:transport_version", &path))
+	if (!PyArg_ParseTuple(args, "s:transport", &path))
 		return NULL;
 	if (cprof_transport_load(path, &transport, &err) < 0)
 		return cprof__raise(&err);
-	return PyUnicode_FromString(transport->version());
+	return Py_BuildValue("(sN)", transport->version(),
+		PyBool_FromLong(transport->alone));
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -228,16 +229,19 @@ int cprof_profiler_update_profile(struct cprof_profiler *p,
 	const struct cprof_assignment *a, const uint8_t *profile, size_t len,
 	struct cprof_error *err)
 {
-	const struct cprof_label instance = { "instance", p->instance };
+	char process[16];
+	struct cprof_label label[] = { { "process", process },
+		{ "instance", p->instance } };
 	struct cprof_buffer body;
 	int r;
 
 	if (len > CPROF_MAX_UPLOAD_BYTES)
 		return cprof_fail(err, CPROF_ETOOBIG,
 			"a profile of %zu bytes is too large to upload", len);
+	snprintf(process, sizeof(process), "%d", (int)getpid());
 	cprof_buffer_init(&body, MAX_UPDATE_BYTES);
 	r = cprof_encode_update_request(
-		a, &instance, p->instance ? 1 : 0, profile, len, &body, err);
+		a, label, p->instance ? 2 : 1, profile, len, &body, err);
 	if (r == 0)
 		r = upload(p, &body, err);
 	cprof_buffer_finish(&body);

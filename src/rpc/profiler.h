@@ -47,7 +47,10 @@ int cprof_profiler_create_profile(struct cprof_profiler *p,
 int cprof_profiler_authorize(
 	struct cprof_profiler *p, const char *header, struct cprof_error *err);
 
-/* Send the gzipped profile that was asked for. One try. */
+/*
+ * Send the gzipped profile that was asked for, labelled with the number of this
+ * process. One try.
+ */
 int cprof_profiler_update_profile(struct cprof_profiler *p,
 	const struct cprof_assignment *a, const uint8_t *profile, size_t len,
 	struct cprof_error *err);

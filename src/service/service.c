@@ -32,7 +32,7 @@ int cprof_service_create(const struct cprof_transport *transport,
 
 	if (!s)
 		return cprof_fail(err, CPROF_ENOMEM, "no memory for a service");
-	r = transport->start(err);
+	r = transport->start(false, err);
 	if (r < 0)
 		goto fail_service;
 	r = transport->server_create(&opts, &s->server, err);

@@ -8,6 +8,7 @@
 
 #include "base/ascii.h"
 #include "base/limits.h"
+#include "base/thread.h"
 #include "transport/address.h"
 #include "transport/args.h"
 #include "transport/compat.h"
@@ -18,10 +19,44 @@ struct cprof_channel {
 	grpc_channel *core;
 	grpc_completion_queue *cq;
 	size_t max_reply_bytes;
-	pthread_mutex_t lock; /* protects the fields below */
+	pthread_mutex_t lock;	/* protects what follows */
+	pthread_cond_t changed; /* any of it */
 	grpc_call *in_flight;
-	bool cancelled;
+	bool cancelled, closing;
+	bool canceller; /* its thread is there */
 };
+
+/*
+ * Core writes to descriptors while it cancels, and whoever wishes it may have
+ * others by these numbers: so a thread of ours does it.
+ */
+static void *cancel_when_told(void *arg)
+{
+	struct cprof_channel *ch = arg;
+
+	cprof_thread_name(CPROF_THREAD_PREFIX "cancel");
+	pthread_mutex_lock(&ch->lock);
+	while (!ch->cancelled && !ch->closing)
+		pthread_cond_wait(&ch->changed, &ch->lock);
+	if (ch->in_flight)
+		grpc_call_cancel(ch->in_flight, NULL);
+	ch->canceller = false;
+	pthread_cond_broadcast(&ch->changed);
+	pthread_mutex_unlock(&ch->lock);
+	return NULL;
+}
+
+static void end_canceller(struct cprof_channel *ch)
+{
+	pthread_mutex_lock(&ch->lock);
+	ch->closing = true;
+	pthread_cond_broadcast(&ch->changed);
+	while (ch->canceller)
+		pthread_cond_wait(&ch->changed, &ch->lock);
+	pthread_mutex_unlock(&ch->lock);
+	pthread_cond_destroy(&ch->changed);
+	pthread_mutex_destroy(&ch->lock);
+}
 
 /* Of `max` bytes at the most. */
 static bool is_word(const char *s, size_t max)
@@ -133,16 +168,26 @@ int cprof__channel_create(const struct cprof_channel_options *opts,
 	ch = calloc(1, sizeof(*ch));
 	if (!ch)
 		return cprof_fail(err, CPROF_ENOMEM, "no memory for a channel");
-	r = create_core(target, opts, &ch->core, err);
+	pthread_mutex_init(&ch->lock, NULL);
+	pthread_cond_init(&ch->changed, NULL);
+	ch->canceller = true;
+	r = cprof_thread_start(cancel_when_told, ch, err);
 	if (r < 0) {
-		free(ch);
-		return r;
+		ch->canceller = false;
+		goto fail;
 	}
+	r = create_core(target, opts, &ch->core, err);
+	if (r < 0)
+		goto fail;
 	ch->max_reply_bytes = opts->max_reply_bytes;
 	ch->cq = grpc_completion_queue_create_for_next(NULL);
-	pthread_mutex_init(&ch->lock, NULL);
 	*ret = ch;
 	return 0;
+
+fail:
+	end_canceller(ch);
+	free(ch);
+	return r;
 }
 
 void cprof__channel_destroy(struct cprof_channel *ch)
@@ -151,13 +196,13 @@ void cprof__channel_destroy(struct cprof_channel *ch)
 
 	if (!ch)
 		return;
+	end_canceller(ch);
 	grpc_channel_destroy(ch->core);
 	grpc_completion_queue_shutdown(ch->cq);
 	while (grpc_completion_queue_next(ch->cq, never, NULL).type !=
 		GRPC_QUEUE_SHUTDOWN)
 		;
 	grpc_completion_queue_destroy(ch->cq);
-	pthread_mutex_destroy(&ch->lock);
 	free(ch);
 }
 
@@ -165,8 +210,7 @@ void cprof__channel_cancel(struct cprof_channel *ch)
 {
 	pthread_mutex_lock(&ch->lock);
 	ch->cancelled = true;
-	if (ch->in_flight)
-		grpc_call_cancel(ch->in_flight, NULL);
+	pthread_cond_broadcast(&ch->changed);
 	pthread_mutex_unlock(&ch->lock);
 }
 

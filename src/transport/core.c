@@ -19,8 +19,10 @@ static bool disarm_openssl(void)
 #endif
 }
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool started;
+static struct {
+	pthread_mutex_t lock; /* protects what follows */
+	bool tried, works, own_descriptors;
+} core = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void start(void)
 {
@@ -30,15 +32,28 @@ static void start(void)
 	cprof__core_silence();
 	grpc_init();
 	cprof__core_silence();
-	started = true;
+	core.works = true;
 }
 
-int cprof__core_start(struct cprof_error *err)
+int cprof__core_start(bool own_descriptors, struct cprof_error *err)
 {
-	pthread_once(&once, start);
-	if (!started)
+	bool works, fits;
+
+	pthread_mutex_lock(&core.lock);
+	if (!core.tried) {
+		start();
+		core.tried = true;
+		core.own_descriptors = own_descriptors;
+	}
+	works = core.works;
+	fits = core.own_descriptors == own_descriptors;
+	pthread_mutex_unlock(&core.lock);
+	if (!works)
 		return cprof_fail(err, CPROF_EIO,
 			"cannot start grpc: openssl does not initialize");
+	if (!fits)
+		return cprof_fail(err, CPROF_EINVAL,
+			"this copy of gRPC core serves other threads");
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/thread.h"
 
@@ -15,6 +16,8 @@ int __wrap_pthread_setname_np(pthread_t thread, const char *name)
 {
 	char ours[16]; /* the kernel's limit */
 
+	if (!strncmp(name, CPROF_THREAD_PREFIX, strlen(CPROF_THREAD_PREFIX)))
+		return __real_pthread_setname_np(thread, name);
 	snprintf(ours, sizeof(ours), "%s%.9s", CPROF_THREAD_PREFIX, name);
 	return __real_pthread_setname_np(thread, ours);
 }

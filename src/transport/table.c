@@ -17,11 +17,11 @@
 		cprof_signals_unblock(&old_);                                  \
 	} while (0)
 
-static int start(struct cprof_error *err)
+static int start(bool own_descriptors, struct cprof_error *err)
 {
 	int r;
 
-	QUIETLY(r = cprof__core_start(err));
+	QUIETLY(r = cprof__core_start(own_descriptors, err));
 	return r;
 }
 
@@ -46,11 +46,6 @@ static int call(struct cprof_channel *ch, const struct cprof_call *what,
 
 	QUIETLY(r = cprof__channel_call(ch, what, ret, err));
 	return r;
-}
-
-static void channel_cancel(struct cprof_channel *ch)
-{
-	QUIETLY(cprof__channel_cancel(ch));
 }
 
 static int server_create(const struct cprof_server_options *opts,
@@ -92,12 +87,15 @@ __attribute__((visibility("default"))) const struct cprof_transport *
 cprof_transport_table(void)
 {
 	static const struct cprof_transport table = {
+#ifdef CPROF_BUNDLED
+		.alone = true,
+#endif
 		.start = start,
 		.version = cprof__core_version,
 		.channel_create = channel_create,
 		.channel_destroy = channel_destroy,
 		.call = call,
-		.channel_cancel = channel_cancel,
+		.channel_cancel = cprof__channel_cancel,
 		.reply_release = cprof__reply_release,
 		.server_create = server_create,
 		.server_port = cprof__server_port,

@@ -13,9 +13,10 @@
  * it exports is a table of the functions below. Nothing else of gRPC is seen
  * outside of src/transport.
  *
- * All functions of the table are to be called from threads of ours that block
- * the program's signals; `channel_cancel` alone may come from anywhere. Nothing
- * may be called in a forked child: core does not survive a fork.
+ * All functions of the table are to be called from threads that share the
+ * descriptors of the one that called `start`; `channel_cancel` alone may come
+ * from anywhere. Nothing may be called in a forked child: core does not survive
+ * a fork.
  */
 
 enum cprof_security {
@@ -110,11 +111,19 @@ struct cprof_answer {
 
 struct cprof_transport {
 	/*
-	 * Start core, once in a process; later calls do nothing. Its own output
-	 * is silenced, OpenSSL's exit handler (which would free under running
-	 * threads) is not installed.
+	 * It shares nothing with the process: a second copy of the file is a
+	 * second core, which a forked child can begin with.
 	 */
-	int (*start)(struct cprof_error *err);
+	bool alone;
+
+	/*
+	 * Start core, once; later calls do nothing. Its own output is silenced,
+	 * OpenSSL's exit handler (which would free under running threads) is
+	 * not installed. `own_descriptors`: the caller has a table of its own.
+	 * CPROF_EINVAL when core was started with another word for that: it
+	 * serves threads that are strangers to the caller.
+	 */
+	int (*start)(bool own_descriptors, struct cprof_error *err);
 
 	const char *(*version)(void); /* core's own, such as "29.0.0" */
 
@@ -134,7 +143,8 @@ struct cprof_transport {
 
 	/*
 	 * Make the call in flight, and every later one, end with
-	 * CPROF_ECANCELED. For any thread; the channel must outlive this.
+	 * CPROF_ECANCELED. For any thread, which uses no descriptor by it; the
+	 * channel must outlive this.
 	 */
 	void (*channel_cancel)(struct cprof_channel *ch);
 
@@ -168,5 +178,13 @@ struct cprof_transport {
  */
 int cprof_transport_load(const char *path, const struct cprof_transport **ret,
 	struct cprof_error *err);
+
+/*
+ * The same with a copy of the file, in memory or, where that is refused, in a
+ * temporary file without a name: another core beside the first. `number`, from
+ * 1, tells the copies of a process and its parents apart.
+ */
+int cprof_transport_load_copy(const char *path, unsigned int number,
+	const struct cprof_transport **ret, struct cprof_error *err);
 
 #endif

@@ -10,6 +10,9 @@ import threading
 
 from fake_service import PATIENCE_S, eventually
 
+# A folder with the package to test in place of the installed one.
+SITE = os.environ.get("CPROF_SITE")
+
 # What a machine may have set and the tests must not depend on.
 _FOREIGN = (
     *("GOOGLE_", "GCLOUD_", "GAE_", "K_", "CLOUDSDK_", "GRPC_", "PYTHON", "GCE_"),
@@ -21,6 +24,8 @@ _FOREIGN = (
 def clean_environment(home):
     environ = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
     environ["HOME"] = str(home)
+    if SITE:
+        environ["PYTHONPATH"] = SITE
     return environ
 
 
@@ -88,6 +93,10 @@ class Program:
     def stderr(self):
         with open(self._errors, encoding="utf-8", errors="replace") as file:
             return file.read()
+
+    def wait_stderr(self, words):
+        """Wait until it has said so on standard error."""
+        eventually(lambda: words in self.stderr(), words)
 
     def kill(self):
         if self._child.poll() is None:

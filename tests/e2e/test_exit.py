@@ -221,13 +221,15 @@ def test_stop_returns_within_a_second_and_start_works_again(launch, state):
         program.say()
         assert float(program.line()) <= STOP_BOUND_S
         eventually(
-            lambda: not {"cprof-agent", "cprof-log"} & set(program.threads().values()),
-            "no thread of the agent",
+            lambda: "cprof-log" not in program.threads().values(),
+            "nobody who speaks",
         )
+        program.wait_agent_rests()
         program.say()
         eventually(
-            lambda: "cprof-agent" in program.threads().values(), "the agent is back"
+            lambda: "cprof-log" in program.threads().values(), "the agent is back"
         )
+        assert list(program.threads().values()).count("cprof-agent") == 1
         program.say()
         assert program.end() == 0
         assert program.stderr() == ""

@@ -31,6 +31,12 @@ class Native:
     def speak_through(self, speaker):
         pass
 
+    def call_in_child(self, hook):
+        pass
+
+    def running(self):
+        return len(self.started) > self.stopped
+
     def metadata(self, host, key, timeout_s):
         self.asked.append((host, key, timeout_s))
         if isinstance(self.project, Exception):
@@ -63,7 +69,9 @@ def native(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(_agent, "_load_native", lambda: fake)
     monkeypatch.setattr(_agent._selftest, "run", lambda walk: None)
-    monkeypatch.setattr(_agent._State, "pid", None)
+    monkeypatch.setattr(_agent._State, "started", False)
+    monkeypatch.setattr(_agent._State, "native", None)
+    monkeypatch.setattr(_agent._State, "source", None)
     monkeypatch.setattr(_agent._State, "exit_hook", True)
     level = logging.getLogger("googlecloudprofiler").level
     yield fake

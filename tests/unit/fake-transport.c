@@ -9,8 +9,9 @@ struct fake_transport fake_transport = {
 /* There is one channel, and nothing in it. */
 static char the_channel;
 
-static int start(struct cprof_error *err)
+static int start(bool own_descriptors, struct cprof_error *err)
 {
+	(void)own_descriptors;
 	if (fake_transport.start_result < 0)
 		return cprof_fail(
 			err, fake_transport.start_result, "cannot start");

@@ -34,8 +34,8 @@ static const enum cprof_profile_type wall = CPROF_PROFILE_WALL;
 static struct cprof_agent_options options(const char *target)
 {
 	return (struct cprof_agent_options){
+		.transport_path = TRANSPORT_PATH,
 		.link = {
-			.transport_path = TRANSPORT_PATH,
 			.profiler = {
 				.channel = { .target = target,
 					.user_agent = "u-agent/1",
@@ -64,10 +64,10 @@ static void start(const char *target)
 }
 
 /*
- * How many there are of the agent's own thread. Core's stay, by design; for a
- * moment after it made one, that has its maker's name.
+ * How many threads live in the agent's home, and in `ret_tid` the last one's
+ * number. A thread has its maker's name for a moment.
  */
-static int agent_threads(void)
+static int agent_threads(long *ret_tid)
 {
 	DIR *dir = opendir("/proc/self/task");
 	struct dirent *entry;
@@ -83,8 +83,11 @@ static int agent_threads(void)
 		f = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
 		if (!f)
 			continue;
-		if (fgets(comm, sizeof(comm), f))
-			nr += !strcmp(comm, CPROF_THREAD_PREFIX "agent\n");
+		if (fgets(comm, sizeof(comm), f) &&
+			!strcmp(comm, CPROF_THREAD_PREFIX "agent\n")) {
+			nr++;
+			*ret_tid = strtol(entry->d_name, NULL, 10);
+		}
 		fclose(f);
 	}
 	closedir(dir);
@@ -100,13 +103,16 @@ static bool pause_once(int *left)
 	return --*left > 0;
 }
 
-static void there_will_be(int threads)
+/* One thread serves all agents; returns its number. */
+static long the_thread(void)
 {
 	int left = 10000;
+	long tid = 0;
 
-	while (agent_threads() != threads && pause_once(&left))
+	while (agent_threads(&tid) != 1 && pause_once(&left))
 		;
-	CHECK_EQ(agent_threads(), threads);
+	CHECK_EQ(agent_threads(&tid), 1);
+	return tid;
 }
 
 static void stop(void)
@@ -116,7 +122,6 @@ static void stop(void)
 	cprof_agent_stop();
 	CHECK(cprof_now_ns() - before_ns < CPROF_NS_PER_S);
 	CHECK(!cprof_agent_running());
-	there_will_be(0);
 }
 
 static void wait_for_words(enum cprof_level level, const char *begin)
@@ -182,8 +187,10 @@ static struct server serve(void)
 		.max_request_bytes = CPROF_MAX_REQUEST_BYTES };
 	struct server server;
 
-	CHECK_EQ(cprof_transport_load(TRANSPORT_PATH, &server.t, NULL), 0);
-	CHECK_EQ(server.t->start(NULL), 0);
+	/* Not the agent's core, whose threads have other descriptors. */
+	CHECK_EQ(cprof_transport_load_copy(TRANSPORT_PATH, 99, &server.t, NULL),
+		0);
+	CHECK_EQ(server.t->start(false, NULL), 0);
 	CHECK_EQ(server.t->server_create(&opts, &server.s, NULL), 0);
 	snprintf(server.target, sizeof(server.target), "127.0.0.1:%d",
 		server.t->server_port(server.s));
@@ -276,15 +283,16 @@ void test_agent__there_is_only_one(void)
 	CHECK_EQ(cprof_agent_start(&opts, NULL), CPROF_EINVAL);
 	CHECK(cprof_agent_running());
 	fd = meet(&p);
-	there_will_be(1);
+	the_thread();
 	stop();
 	close(fd);
 	close(p.fd);
 }
 
-void test_agent__it_can_start_again(void)
+void test_agent__it_can_start_again_in_the_same_thread(void)
 {
 	struct port p = silent_port();
+	long tid = 0;
 	int fd;
 
 	CHECK(!cprof_agent_running());
@@ -292,6 +300,8 @@ void test_agent__it_can_start_again(void)
 	for (int i = 0; i < 2; i++) {
 		start(p.target);
 		fd = meet(&p);
+		CHECK(!i || the_thread() == tid);
+		tid = the_thread();
 		stop();
 		cprof_agent_stop();
 		close(fd);
@@ -303,7 +313,7 @@ void test_agent__a_transport_that_is_not_there_is_told(void)
 {
 	struct cprof_agent_options opts = options("127.0.0.1:1");
 
-	opts.link.transport_path = "/nowhere/_transport.so";
+	opts.transport_path = "/nowhere/_transport.so";
 	CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
 	wait_for_words(CPROF_ERROR, "Cannot start profiling: ");
 	stop();
@@ -364,7 +374,7 @@ static void start_with_strings_that_go(const char *target)
 {
 	struct cprof_agent_options opts = options(target);
 	struct cprof_profiler_options *p = &opts.link.profiler;
-	const char **string[] = { &opts.link.transport_path, &p->channel.target,
+	const char **string[] = { &opts.transport_path, &p->channel.target,
 		&p->channel.user_agent, &p->api_client, &p->instance,
 		&p->deployment.project, &p->deployment.target,
 		&p->deployment.label[0].name, &p->deployment.label[0].value,
@@ -443,8 +453,8 @@ void test_agent__a_profile_that_is_asked_for_arrives(void)
 		0);
 	CHECK_STR(req->name, NAME);
 	CHECK_EQ(req->type, wall);
-	CHECK_EQ(req->label_nr, 1);
-	CHECK_STR(req->label[0].value, "here");
+	CHECK_EQ(req->label_nr, 2);
+	CHECK_STR(req->label[1].value, "here");
 	CHECK_EQ(cprof_profile_read(
 			 req->profile, req->profile_len, &profile, NULL),
 		0);
@@ -473,32 +483,52 @@ void test_agent__it_stops_while_it_collects(void)
 	fake_python_destroy(py);
 }
 
-/* What a forked worker sees: no agent, a plain refusal, a plain exit. */
-static void be_a_child(const char *target)
+static int told_in_child;
+
+static void in_child(void)
+{
+	told_in_child++;
+}
+
+/* What a forked worker sees: an agent that runs, and that it can stop. */
+static void be_a_child(const char *target, bool alone)
 {
 	struct cprof_agent_options opts = options(target);
 
 	leaks_are_meant = 1;
-	CHECK(!cprof_agent_running());
-	CHECK_EQ(cprof_agent_start(&opts, NULL), CPROF_EUNSUPPORTED);
-	CHECK(!cprof_agent_running());
-	cprof_agent_stop();
+	CHECK(cprof_agent_running());
+	CHECK_EQ(cprof_agent_start(&opts, NULL), CPROF_EINVAL);
+	if (!alone)
+		wait_for_words(CPROF_INFO, "The forked process ");
+	else
+		wait_for_words(CPROF_WARNING, FAILED);
+	CHECK_EQ(told_in_child, 1);
+	stop();
 	exit(0);
 }
 
-void test_agent__a_forked_child_is_refused_and_harms_nobody(void)
+void test_agent__a_forked_child_gets_one_or_is_told_why_not(void)
 {
 	struct server server = serve();
+	struct cprof_agent_options opts = options(server.target);
 	struct cprof_incoming in;
 	int status = -1, left = 10000;
 	pid_t child;
 
-	start(server.target);
+	opts.in_child = in_child;
+	CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
 	in = next(&server, CPROF_METHOD_CREATE_PROFILE);
 	child = fork();
 	CHECK(child >= 0);
 	if (!child)
-		be_a_child(server.target);
+		be_a_child(server.target, server.t->alone);
+	if (server.t->alone) {
+		struct cprof_incoming its =
+			next(&server, CPROF_METHOD_CREATE_PROFILE);
+
+		answer(&server, &its,
+			&(struct cprof_answer){ .status = 3, .message = "no" });
+	}
 	while (waitpid(child, &status, WNOHANG) == 0 && pause_once(&left))
 		;
 	if (!left)
@@ -509,7 +539,7 @@ void test_agent__a_forked_child_is_refused_and_harms_nobody(void)
 
 	/* The parent's agent has not noticed: it hears the answer. */
 	CHECK(cprof_agent_running());
-	there_will_be(1);
+	CHECK_EQ(told_in_child, 0);
 	answer(&server, &in,
 		&(struct cprof_answer){ .status = 3, .message = "no" });
 	wait_for_words(CPROF_WARNING, FAILED);
@@ -543,14 +573,16 @@ void test_agent__many_rounds_leave_no_descriptor(void)
 	struct server server = serve();
 	struct port p = refusing_port();
 	int before, left = 10000;
+	long tid;
 
 	rounds(&server, &p, 4);
-	before = open_fds();
+	tid = the_thread();
+	before = open_fds_of(tid);
 	rounds(&server, &p, 30);
 	/* Core closes the last sockets a moment later. */
-	while (open_fds() > before + 4 && pause_once(&left))
+	while (open_fds_of(tid) > before + 4 && pause_once(&left))
 		;
-	CHECK(open_fds() <= before + 4);
+	CHECK(open_fds_of(tid) <= before + 4);
 	server.t->server_destroy(server.s);
 	close(p.fd);
 }

@@ -1,5 +1,7 @@
 #include "rpc/profiler.h"
 
+#include <unistd.h>
+
 #include "check.h"
 #include "fake-transport.h"
 #include "wire.h"
@@ -182,7 +184,16 @@ void test_profiler__a_reply_that_does_not_parse_changes_nothing(void)
 	close_profiler(p);
 }
 
-void test_profiler__an_upload_carries_assignment_bytes_and_instance(void)
+static void check_process(const struct cprof_label *label)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	CHECK_STR(label->name, "process");
+	CHECK_STR(label->value, pid);
+}
+
+void test_profiler__an_upload_carries_assignment_bytes_and_labels(void)
 {
 	struct cprof_profiler *p = open_profiler();
 	struct cprof_buffer b = assignment();
@@ -202,9 +213,10 @@ void test_profiler__an_upload_carries_assignment_bytes_and_instance(void)
 		0);
 	CHECK_STR(req->name, NAME);
 	CHECK_EQ(req->profile_len, 4);
-	CHECK_EQ(req->label_nr, 1);
-	CHECK_STR(req->label[0].name, "instance");
-	CHECK_STR(req->label[0].value, "i-1");
+	CHECK_EQ(req->label_nr, 2);
+	check_process(&req->label[0]);
+	CHECK_STR(req->label[1].name, "instance");
+	CHECK_STR(req->label[1].value, "i-1");
 	cprof_service_request_destroy(req);
 	cprof_assignment_finish(&a);
 	cprof_buffer_finish(&b);
@@ -288,7 +300,7 @@ void test_profiler__no_strings_of_the_options_are_needed_later(void)
 	close_profiler(p);
 }
 
-void test_profiler__without_instance_there_is_no_label(void)
+void test_profiler__without_instance_there_is_no_such_label(void)
 {
 	struct cprof_profiler_options opts = options();
 	struct cprof_buffer b = assignment();
@@ -307,7 +319,8 @@ void test_profiler__without_instance_there_is_no_label(void)
 	CHECK_EQ(cprof_decode_update_request(fake_transport.body.data,
 			 fake_transport.body.len, &req, NULL),
 		0);
-	CHECK_EQ(req->label_nr, 0);
+	CHECK_EQ(req->label_nr, 1);
+	check_process(&req->label[0]);
 	cprof_service_request_destroy(req);
 	cprof_assignment_finish(&a);
 	cprof_buffer_finish(&b);

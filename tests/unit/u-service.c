@@ -35,7 +35,7 @@ static void pair_open(struct pair *p)
 	*p = (struct pair){ .call = { .timeout_ns = LONG_NS,
 				    .trailer_key = TRAILER } };
 	CHECK_EQ(cprof_transport_load(TRANSPORT_PATH, &p->t, NULL), 0);
-	CHECK_EQ(p->t->start(NULL), 0);
+	CHECK_EQ(p->t->start(false, NULL), 0);
 	CHECK_EQ(cprof_service_create(p->t, "127.0.0.1:0", &p->s, NULL), 0);
 	CHECK(cprof_service_port(p->s) > 0);
 	snprintf(target, sizeof(target), "127.0.0.1:%d",

@@ -28,7 +28,7 @@ static const struct cprof_transport *transport(void)
 		/* The loudest core must be silent too. */
 		setenv("GRPC_VERBOSITY", "DEBUG", 0);
 		CHECK_EQ(cprof_transport_load(TRANSPORT_PATH, &t, NULL), 0);
-		CHECK_EQ(t->start(NULL), 0);
+		CHECK_EQ(t->start(false, NULL), 0);
 	}
 	return t;
 }
@@ -205,7 +205,7 @@ void test_transport__a_missing_file_is_told(void)
 
 void test_transport__start_twice_and_version(void)
 {
-	CHECK_EQ(transport()->start(NULL), 0);
+	CHECK_EQ(transport()->start(false, NULL), 0);
 	CHECK(strchr(transport()->version(), '.'));
 }
 
