@@ -7,7 +7,7 @@ SOURCES := $(shell find src cmake protos python -type f -not -name '*.pyc') \
 	CMakeLists.txt pyproject.toml
 SCRIPTS := scripts/build-transport scripts/build-wheels scripts/bundle.py \
 	scripts/check-source scripts/check-transport scripts/demo scripts/make-faults \
-	scripts/make-layout third_party/fetch-index
+	scripts/make-layout scripts/parts.py scripts/sbom.py third_party/fetch-index
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: all demo test test-pythons pythons wheels test-wheels bench lint format clean
@@ -53,6 +53,7 @@ pythons:
 	$(PYTHON) tests/interpreters/find.py
 
 $(VENV)/wheel-tools: requirements/wheels.txt $(VENV)/test-tools
+	scripts/install-system-packages --bundled
 	$(PIP_INSTALL) -r requirements/wheels.txt
 	touch $@
 

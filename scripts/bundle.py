@@ -9,7 +9,7 @@ zig, and kept in a cache by the hash of what it was made from:
     zig/        the compiler's own cache
 
 All of it may be deleted at any time. Needs cmake 3.26, ninja, make, perl, readelf,
-and for the download pip and apt.
+and for the download pip, cargo and apt.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ TARGETS = ["%s-linux-%s" % (machine, libc) for machine in ("x86_64", "aarch64")
            for libc in ("gnu.2.17", "musl")]
 
 # What the archives, and then the result, are made from besides their sources.
-OF_LIBRARIES = ["third_party/grpc.recipe", "third_party/%s.recipe",
+OF_LIBRARIES = ["third_party/grpc.recipe", "third_party/openssl.recipe",
                 "third_party/zig.recipe", "third_party/core-sources.txt",
                 "third_party/alone.txt", "cmake/bundled/libraries/CMakeLists.txt",
                 "cmake/bundled/openssl.sh", "cmake/bundled/zig.cmake",
@@ -133,11 +133,9 @@ def made(path):
 class Builder:
     """One target, in one cache."""
 
-    def __init__(self, cache, target, openssl, jobs):
+    def __init__(self, cache, target, jobs):
         self.cache, self.target, self.jobs = cache, target, jobs
-        self.grpc, self.openssl, self.zig = map(recipe, ("grpc", openssl, "zig"))
-        self.inputs = [name % openssl if "%" in name else name
-                       for name in OF_LIBRARIES]
+        self.grpc, self.openssl, self.zig = map(recipe, ("grpc", "openssl", "zig"))
         self.env = environment(ZIG_GLOBAL_CACHE_DIR=os.path.join(cache, "zig"),
                                ZIG_LOCAL_CACHE_DIR=os.path.join(cache, "zig"))
 
@@ -202,11 +200,8 @@ class Builder:
 
     def build_openssl(self, log, work, prefix):
         """OpenSSL's archives and headers below `prefix`."""
+        unpack(self.source(self.openssl), work)
         source = os.path.join(work, "openssl")
-        os.mkdir(source)
-        unpack(self.source(self.openssl), source)
-        if self.openssl["FROM"] == "crate":
-            source = os.path.join(source, "openssl")
         env = dict(self.env, PATH=os.path.dirname(self.compiler())
                    + os.pathsep + self.env["PATH"])
         run(log, [os.path.join(ROOT, "cmake/bundled/openssl.sh"), self.target,
@@ -219,7 +214,7 @@ class Builder:
 
     def libraries(self):
         """The folder of the static archives, built if need be; and its hash."""
-        key = sha256_of_tree(self.inputs, self.target, platform.machine())
+        key = sha256_of_tree(OF_LIBRARIES, self.target, platform.machine())
         path = os.path.join(self.cache, "libraries",
                             "%s-%s" % (self.target, key[:16]))
         if os.path.isdir(path):
@@ -317,8 +312,6 @@ def here():
 
 def add_arguments(parser):
     """What all that build have in common."""
-    parser.add_argument("--openssl", choices=("openssl", "openssl-crate"),
-                        default="openssl", help="its recipe in third_party/")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument(
         "--cache", default=os.path.join(
@@ -332,7 +325,7 @@ def with_builder(args, target, body):
     os.makedirs(cache, exist_ok=True)
     try:
         with alone(cache):
-            body(Builder(cache, target, args.openssl, args.jobs))
+            body(Builder(cache, target, args.jobs))
     except (Failure, OSError, subprocess.CalledProcessError) as why:
         say(why)
         return 1

@@ -24,7 +24,7 @@ _SECOND_CALL = (
 
 
 class _State:
-    """What start() and stop() share; `lock` protects all of it, in the process `pid`."""
+    """What start() and stop() share in the process `pid`; `lock` protects all of it."""
 
     lock = threading.RLock()
     pid = os.getpid()
