@@ -10,7 +10,8 @@ SCRIPTS := scripts/build-transport scripts/build-wheels scripts/bundle.py \
 	scripts/make-layout scripts/parts.py scripts/sbom.py third_party/fetch-index
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all demo test test-pythons pythons wheels test-wheels bench lint format clean
+.PHONY: all demo test test-bundled test-pythons pythons wheels test-wheels bench lint \
+	format clean
 
 all: $(VENV)/installed
 
@@ -40,6 +41,18 @@ test: $(VENV)/installed $(VENV)/test-tools
 	PATH="$(abspath $(BIN)):$$PATH" cmake --preset asan
 	PATH="$(abspath $(BIN)):$$PATH" cmake --build --preset asan
 	$(BIN)/python -m pytest
+
+# The same end to end with what a wheel for this machine contains: gRPC core and OpenSSL
+# from sources, which takes some minutes once.
+$(VENV)/bundled: $(VENV)/installed $(VENV)/wheel-tools
+	rm -rf build/wheels build/site
+	$(BIN)/python scripts/build-wheels --target here --out build/wheels
+	$(PIP_INSTALL) --no-deps --target build/site build/wheels/*-abi3-*.whl
+	touch $@
+
+test-bundled: $(VENV)/bundled
+	CPROF_SITE=$(abspath build/site) $(BIN)/python -m pytest \
+		tests/e2e tests/fault tests/google
 
 # What the sampler shows, on every Python that is here: a minute for each.
 test-pythons: $(VENV)/installed $(VENV)/test-tools

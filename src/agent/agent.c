@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "base/thread.h"
 #include "google/given.h"
+#include "google/metadata.h"
 
 /* All strings of the options: paths are the long ones. */
 #define STRINGS_BYTES (256 << 10)
@@ -96,11 +97,16 @@ static int create(const struct cprof_agent_options *opts, struct agent **ret,
 	struct cprof_error *err)
 {
 	struct agent *a = calloc(1, sizeof(*a));
-	int r;
+	struct cprof_http_address at;
+	int r = 0;
 
 	if (!a)
 		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
-	r = cprof_arena_init(&a->strings, STRINGS_BYTES, err);
+	/* What is wrong for good is told at once. */
+	if (opts->link.metadata_host)
+		r = cprof_metadata_address(opts->link.metadata_host, &at, err);
+	if (!r)
+		r = cprof_arena_init(&a->strings, STRINGS_BYTES, err);
 	if (r < 0)
 		goto fail_agent;
 	a->opts = *opts;

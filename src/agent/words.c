@@ -28,6 +28,7 @@ static const struct {
 		CPROF_TROUBLE_CERTIFICATE },
 	{ CPROF_EUNAVAILABLE, "failed to connect", CPROF_TROUBLE_NO_ROUTE },
 	{ CPROF_EUNAVAILABLE, "DNS", CPROF_TROUBLE_NO_ROUTE },
+	{ CPROF_EUNAVAILABLE, "resolving", CPROF_TROUBLE_NO_ROUTE },
 };
 
 static const char *const advice[CPROF_TROUBLES] = {
