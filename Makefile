@@ -79,10 +79,12 @@ wheels: $(VENV)/wheel-tools
 test-wheels: $(VENV)/wheel-tools
 	CPROF_WHEELS=dist CPROF_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/wheel
 
-bench: $(VENV)/installed
+# Ten minutes. What it costs to have it is told of the wheel that WHEEL is the path of.
+bench: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -W ignore tests/bench/edges.py
-	$(BIN)/python tests/bench/everywhere.py 2
+	$(BIN)/python tests/bench/everywhere.py 1
 	$(BIN)/python tests/bench/cost.py
+	$(BIN)/python tests/bench/beside.py $(addprefix --ours=,$(WHEEL))
 
 lint: $(VENV)/test-tools
 	scripts/check-source

@@ -4,7 +4,6 @@ import atexit
 import importlib.machinery
 import logging
 import os
-import platform
 import sys
 import threading
 
@@ -199,6 +198,9 @@ def _load_native():
 
 
 def _why_not_loaded(error):
+    # Not at the top: few programs need it, and it takes milliseconds.
+    import platform
+
     files = os.listdir(os.path.dirname(os.path.abspath(__file__)))
     if any(f.startswith("_native.") and f.endswith(".so") for f in files):
         return "the profiler's native module cannot be loaded here: %s" % error

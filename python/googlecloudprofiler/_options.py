@@ -2,7 +2,7 @@
 
 import logging
 import os
-import platform
+import sys
 
 from googlecloudprofiler import _config, _credentials, _network, _platform
 from googlecloudprofiler.__version__ import __version__
@@ -82,7 +82,7 @@ def resolve(
         "period_ns": _config.check_period_ms(period_ms),
         "user_agent": "gcloud-python-profiler/%s" % __version__,
         "api_client": "gl-python/%s gccl/%s"
-        % (platform.python_version(), __version__),
+        % (sys.version.split()[0], __version__),
     }
 
 

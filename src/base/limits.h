@@ -87,6 +87,7 @@
 #define CPROF_MAX_CODES		65536
 #define CPROF_STACK_ARENA_BYTES (64 << 20)
 #define CPROF_CODE_ARENA_BYTES	(64 << 20)
+#define CPROF_LIVE_ARENA_BYTES	(8 << 20) /* and a hint for each thread */
 #define CPROF_HOT_THREADS	32 /* so many are all looked at, always */
 #define CPROF_COLD_TICKS	32 /* unmoved that long: visited in rotation */
 #define CPROF_MAX_TICK_NS	(2 * CPROF_NS_PER_S) /* weight after a stop */

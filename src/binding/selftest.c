@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/arena.h"
 #include "base/limits.h"
 #include "cpython/chain.h"
 #include "cpython/linetable.h"
@@ -15,12 +16,13 @@ struct eyes {
 	struct cprof_peek *peek;
 	struct cprof_codes *codes;
 	struct cprof_walker *walker;
+	struct cprof_arena arena; /* has the threads */
 	struct cprof_threads *threads;
 };
 
 static void close_eyes(struct eyes *e)
 {
-	free(e->threads);
+	cprof_arena_finish(&e->arena);
 	cprof_walker_destroy(e->walker);
 	cprof_codes_destroy(e->codes);
 	cprof_peek_destroy(e->peek);
@@ -43,9 +45,10 @@ static int open_eyes(struct eyes *e, const struct cprof_sampler_options *opts,
 		opts->layout, e->peek, e->codes, &e->walker, err);
 	if (r < 0)
 		return r;
-	e->threads = calloc(1, sizeof(*e->threads));
-	if (!e->threads)
-		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
+	r = cprof_arena_init(&e->arena, sizeof(*e->threads), err);
+	if (r < 0)
+		return r;
+	e->threads = cprof_arena_take(&e->arena, sizeof(*e->threads));
 	return 0;
 }
 

@@ -2,9 +2,9 @@
 #include "cpython/chain.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "cpython/gather.h"
 
 /* How many places one call can check: four elements each, both ends. */
@@ -16,7 +16,9 @@ struct verdict {
 	bool same;
 };
 
+/* In an arena of its own: the program's heap would keep so much. */
 struct cprof_walker {
+	struct cprof_arena arena;
 	const struct cprof_layout *lay;
 	struct cprof_peek *peek;
 	struct cprof_codes *codes;
@@ -35,10 +37,15 @@ int cprof_walker_create(const struct cprof_layout *lay, struct cprof_peek *peek,
 	struct cprof_codes *codes, struct cprof_walker **ret,
 	struct cprof_error *err)
 {
-	struct cprof_walker *w = calloc(1, sizeof(*w));
+	struct cprof_arena arena;
+	struct cprof_walker *w;
+	int r;
 
-	if (!w)
-		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
+	r = cprof_arena_init(&arena, sizeof(*w), err);
+	if (r < 0)
+		return r;
+	w = cprof_arena_take(&arena, sizeof(*w));
+	w->arena = arena;
 	w->lay = lay;
 	w->peek = peek;
 	w->codes = codes;
@@ -50,7 +57,12 @@ int cprof_walker_create(const struct cprof_layout *lay, struct cprof_peek *peek,
 
 void cprof_walker_destroy(struct cprof_walker *w)
 {
-	free(w);
+	struct cprof_arena arena;
+
+	if (!w)
+		return;
+	arena = w->arena; /* it holds its own header too */
+	cprof_arena_finish(&arena);
 }
 
 const struct cprof_walk_stats *cprof_walker_stats(const struct cprof_walker *w)

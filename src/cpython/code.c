@@ -1,7 +1,6 @@
 /* Up to cprof_codes_lost(), what runs within a tick: no allocation, no lock. */
 #include "cpython/code.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -44,7 +43,7 @@ struct cprof_codes {
 	const struct cprof_layout *lay;
 	uintptr_t code_type;
 	bool versions_lie;
-	struct cprof_arena arena; /* all that follows and the contents' bytes */
+	struct cprof_arena arena; /* all of this and the contents' bytes */
 	struct content *content;
 	uint32_t content_nr;
 	struct place *place;
@@ -63,17 +62,16 @@ struct cprof_codes {
 int cprof_codes_create(const struct cprof_layout *lay, uintptr_t code_type,
 	struct cprof_codes **ret, struct cprof_error *err)
 {
-	struct cprof_codes *c = calloc(1, sizeof(*c));
+	struct cprof_arena arena;
+	struct cprof_codes *c;
 	int r;
 
-	if (!c)
-		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
-	r = cprof_arena_init(&c->arena, CPROF_CODE_ARENA_BYTES, err);
-	if (r < 0) {
-		free(c);
+	r = cprof_arena_init(&arena, CPROF_CODE_ARENA_BYTES, err);
+	if (r < 0)
 		return r;
-	}
-	/* The arena is larger than these by far: see limits.h. */
+	/* The arena is larger than all of these by far: see limits.h. */
+	c = cprof_arena_take(&arena, sizeof(*c));
+	c->arena = arena;
 	c->content = cprof_arena_take(
 		&c->arena, CPROF_MAX_CODES * sizeof(*c->content));
 	c->place = cprof_arena_take(
@@ -90,10 +88,12 @@ int cprof_codes_create(const struct cprof_layout *lay, uintptr_t code_type,
 
 void cprof_codes_destroy(struct cprof_codes *c)
 {
+	struct cprof_arena arena;
+
 	if (!c)
 		return;
-	cprof_arena_finish(&c->arena);
-	free(c);
+	arena = c->arena; /* it holds its own header too */
+	cprof_arena_finish(&arena);
 }
 
 static uint64_t hash_content(const struct content *k)

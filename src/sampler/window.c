@@ -1,10 +1,41 @@
 #include "sampler/window.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
+
+static void *take(struct cprof_window *w, size_t nr, size_t size)
+{
+	return cprof_arena_take(&w->arena, nr * size);
+}
+
+/*
+ * From an arena, where untouched pages cost nothing. A heap zeroes them, once
+ * it has had so much back, and keeps some of it between windows.
+ */
+static int take_arrays(struct cprof_window *w, struct cprof_error *err)
+{
+	size_t hint_size = cprof_chain_hint_size(w->opts->layout);
+	int r = cprof_arena_init(&w->arena,
+		CPROF_LIVE_ARENA_BYTES + CPROF_MAX_THREADS * hint_size, err);
+
+	if (r < 0)
+		return r;
+	w->threads = take(w, 1, sizeof(*w->threads));
+	w->live_of = take(w, CPROF_MAX_THREADS, sizeof(*w->live_of));
+	w->live_before = take(w, CPROF_MAX_THREADS, sizeof(*w->live_before));
+	w->due = take(w, CPROF_MAX_THREADS, sizeof(*w->due));
+	w->stack = take(w, 1, sizeof(*w->stack));
+	w->live = take(w, CPROF_MAX_THREADS, sizeof(*w->live));
+	w->hints = take(w, CPROF_MAX_THREADS, hint_size);
+	w->seen = take(w, CPROF_MAX_SEEN_THREADS, sizeof(*w->seen));
+	w->task = take(w, CPROF_MAX_THREADS, sizeof(*w->task));
+	if (!w->threads || !w->live_of || !w->live_before || !w->due ||
+		!w->stack || !w->live || !w->hints || !w->seen || !w->task)
+		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
+	return 0;
+}
 
 int cprof__window_open(const struct cprof_sampler_options *opts,
 	struct cprof_window *w, struct cprof_error *err)
@@ -26,22 +57,9 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 	r = cprof_stacks_create(&w->stacks, err);
 	if (r < 0)
 		goto fail;
-	/* Untouched pages of these cost nothing. */
-	w->threads = calloc(1, sizeof(*w->threads));
-	w->live_of = calloc(CPROF_MAX_THREADS, sizeof(*w->live_of));
-	w->live_before = calloc(CPROF_MAX_THREADS, sizeof(*w->live_before));
-	w->due = calloc(CPROF_MAX_THREADS, sizeof(*w->due));
-	w->stack = calloc(1, sizeof(*w->stack));
-	w->live = calloc(CPROF_MAX_THREADS, sizeof(*w->live));
-	w->hints =
-		calloc(CPROF_MAX_THREADS, cprof_chain_hint_size(opts->layout));
-	w->seen = calloc(CPROF_MAX_SEEN_THREADS, sizeof(*w->seen));
-	w->task = calloc(CPROF_MAX_THREADS, sizeof(*w->task));
-	if (!w->threads || !w->live_of || !w->live_before || !w->due ||
-		!w->stack || !w->live || !w->hints || !w->seen || !w->task) {
-		r = cprof_fail(err, CPROF_ENOMEM, "out of memory");
+	r = take_arrays(w, err);
+	if (r < 0)
 		goto fail;
-	}
 	w->task_nr = cprof_tasks_list(w->task, CPROF_MAX_THREADS);
 	w->process_cpu_ns = cprof_process_cpu_ns();
 	w->own_cpu_ns = cprof_own_cpu_ns();
@@ -56,15 +74,7 @@ fail:
 
 void cprof__window_close(struct cprof_window *w)
 {
-	free(w->task);
-	free(w->seen);
-	free(w->hints);
-	free(w->live);
-	free(w->stack);
-	free(w->due);
-	free(w->live_before);
-	free(w->live_of);
-	free(w->threads);
+	cprof_arena_finish(&w->arena);
 	cprof_stacks_destroy(w->stacks);
 	cprof_walker_destroy(w->walker);
 	cprof_codes_destroy(w->codes);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "cpython/chain.h"
 #include "cpython/code.h"
@@ -58,6 +59,7 @@ struct cprof_window {
 	struct cprof_walker *walker;
 	struct cprof_stacks *stacks;
 
+	struct cprof_arena arena; /* has all that is pointed to below */
 	struct cprof_threads *threads;
 	/* For each thread on the list, and on the one before, its `live`. */
 	uint16_t *live_of, *live_before;

@@ -60,7 +60,7 @@ def make_key(folder):
     )
 
 
-def make_key_file(folder):
+def make_key_file(folder, token_uri="https://oauth2.googleapis.com/token"):
     """Make a service account's key file in a folder; its path."""
     path = folder / "key.json"
     content = {
@@ -70,6 +70,7 @@ def make_key_file(folder):
         "private_key": make_key(folder),
         "client_email": "agent@key-project.test",
         "client_id": "2",
+        "token_uri": token_uri,
     }
     path.write_text(json.dumps(content))
     return str(path)

@@ -5,19 +5,9 @@ says that it has none."""
 import os
 import threading
 
-import googlecloudprofiler
 import pytest
+from builds import bundled, systems
 from fake_service import FakeService, after, assign, eventually
-from googlecloudprofiler import _native
-
-TRANSPORT = os.path.join(os.path.dirname(googlecloudprofiler.__file__), "_transport.so")
-
-alone = pytest.mark.skipif(
-    not _native.transport(TRANSPORT)[1], reason="needs the bundled transport"
-)
-shared = pytest.mark.skipif(
-    _native.transport(TRANSPORT)[1], reason="needs the system's transport"
-)
 
 # `child` is what a forked child does, and `parent` the other; both may read a line.
 PROGRAM = """
@@ -81,7 +71,7 @@ wait()
 """
 
 
-@alone
+@bundled
 def test_a_child_is_profiled_by_itself_and_so_is_the_parent(busy_service, launch):
     program = launch(program_of(FORK), service=busy_service)
     child = program.line()
@@ -94,7 +84,7 @@ def test_a_child_is_profiled_by_itself_and_so_is_the_parent(busy_service, launch
     assert [x for x in program.stderr().splitlines() if x.startswith(child)] == []
 
 
-@shared
+@systems
 def test_one_info_line_tells_of_the_child(busy_service, launch):
     program = launch(program_of(FORK), service=busy_service)
     child = program.line()
@@ -107,7 +97,7 @@ def test_one_info_line_tells_of_the_child(busy_service, launch):
     assert processes(busy_service) == {str(program.pid)}
 
 
-@alone
+@bundled
 def test_a_poll_of_the_parent_outlives_a_fork(launch):
     """The call is the very same one: its reply comes when it is due."""
     gate = threading.Event()
@@ -132,7 +122,7 @@ generation(0)
 """
 
 
-@alone
+@bundled
 @pytest.mark.parametrize("pause", ["0", "2.5"], ids=["at once", "later"])
 def test_children_of_children_are_profiled(busy_service, launch, pause):
     program = launch(program_of(GENERATIONS), "3", pause, service=busy_service)
@@ -144,7 +134,7 @@ def test_children_of_children_are_profiled(busy_service, launch, pause):
             os.kill(int(pid), 9)
 
 
-@alone
+@bundled
 def test_the_ninth_generation_is_told_that_it_is_not_profiled(busy_service, launch):
     program = launch(program_of(GENERATIONS), "9", "2.5", service=busy_service)
     pids = [program.line().split()[1] for _ in range(10)]
@@ -157,7 +147,7 @@ def test_the_ninth_generation_is_told_that_it_is_not_profiled(busy_service, laun
             os.kill(int(pid), 9)
 
 
-@alone
+@bundled
 def test_start_in_a_child_is_accepted_without_a_word(busy_service, launch):
     body = """
 googlecloudprofiler.start(service="web", verbose=1)
@@ -176,7 +166,7 @@ wait()
     assert program.stderr() == ""
 
 
-@alone
+@bundled
 def test_stop_in_a_child_leaves_the_parent_its_profiles(busy_service, launch):
     body = """
 googlecloudprofiler.start(service="web", verbose=1)
@@ -240,7 +230,7 @@ time.sleep(600)
         assert program.stderr() == ""
 
 
-@alone
+@bundled
 def test_a_daemon_is_profiled(busy_service, launch):
     """As PEP 3143 makes one: two forks, all descriptors closed in between."""
     body = """
@@ -308,7 +298,7 @@ def test_a_child_whose_thread_ends_waits_for_the_others(busy_service, launch):
     assert program.stderr() == ""
 
 
-@alone
+@bundled
 def test_a_thousand_forks_disturb_nobody(launch):
     """Each child ends in its own way, the poll in flight is answered, and nothing is
     left open or behind."""

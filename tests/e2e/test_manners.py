@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from builds import bundled
 from fake_service import FakeService, assign, raw
 from program import Program
 
@@ -135,6 +136,23 @@ sys.stdin.readline()
         mask = int(program.status(tid)["SigBlk"], 16)
         blocked = {n for n in range(1, 65) if mask >> (n - 1) & 1}
         assert blocked & SIGNALS == SIGNALS - CRASHES, program.threads()[tid]
+
+
+@bundled
+def test_it_waits_with_nine_threads_at_most(service, launch):
+    """Its own three, and those of core: the system's cannot be told a number."""
+    text = """
+import sys
+import googlecloudprofiler
+googlecloudprofiler.start(service="web")
+sys.stdin.readline()
+"""
+    service.on_create.extend([assign("CPU", 0.2), assign("WALL", 0.2)])
+    program = launch(text, service=service)
+    service.wait_created(3)
+    program.wait_agent_rests()
+    added = set(program.threads()) - {program.pid}
+    assert 2 < len(added) <= 9, program.threads()
 
 
 def test_program_that_uses_grpcio_itself_is_undisturbed(service, launch):

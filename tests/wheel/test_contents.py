@@ -65,7 +65,7 @@ def test_the_document_is_valid(content):
 
 def test_each_library_is_named(content):
     names = {c["name"] for c, _ in components(document(content))}
-    glibc = b"ld-linux" in content["googlecloudprofiler/_transport.so"]
+    glibc = b"libc.so.6" in content["googlecloudprofiler/_transport.so"]
     assert names == LIBRARIES | ({"glibc"} if glibc else set())
     for component, file in components(document(content)):
         assert component["purl"].startswith("pkg:")
