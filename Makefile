@@ -52,7 +52,7 @@ $(VENV)/bundled: $(VENV)/installed $(VENV)/wheel-tools
 
 test-bundled: $(VENV)/bundled
 	CPROF_SITE=$(abspath build/site) $(BIN)/python -m pytest \
-		tests/e2e tests/fault tests/google
+		tests/e2e tests/fault tests/google tests/neighbours
 
 # What the sampler shows, on every Python that is here: a minute for each.
 test-pythons: $(VENV)/installed $(VENV)/test-tools
@@ -70,14 +70,21 @@ $(VENV)/wheel-tools: requirements/wheels.txt $(VENV)/test-tools
 	$(PIP_INSTALL) -r requirements/wheels.txt
 	touch $@
 
+# Who else may be in a process with us.
+$(VENV)/neighbours: requirements/neighbours.txt $(VENV)/wheel-tools
+	scripts/install-system-packages libjemalloc2 libtcmalloc-minimal4
+	$(PIP_INSTALL) -r requirements/wheels.txt -r requirements/neighbours.txt
+	touch $@
+
 # For glibc 2.17 and musl 1.2, x86_64 and aarch64: half an hour with an empty cache.
 # And for the free-threaded Python that FREE_THREADED is the path of.
 wheels: $(VENV)/wheel-tools
 	$(BIN)/python scripts/build-wheels --out dist \
 		$(addprefix --free-threaded=,$(FREE_THREADED))
 
-test-wheels: $(VENV)/wheel-tools
-	CPROF_WHEELS=dist CPROF_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/wheel
+test-wheels: $(VENV)/neighbours
+	CPROF_WHEELS=dist CPROF_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/wheel \
+		tests/neighbours
 
 # Ten minutes. What it costs to have it is told of the wheel that WHEEL is the path of.
 bench: $(VENV)/installed $(VENV)/test-tools

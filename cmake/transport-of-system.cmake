@@ -36,8 +36,12 @@ target_link_options(_transport PRIVATE
     LINKER:--version-script,${CMAKE_CURRENT_SOURCE_DIR}/src/transport/exports.map
     LINKER:-z,nodelete)
 if(archives)
-    target_sources(_transport PRIVATE src/transport/names.c)
-    target_link_options(_transport PRIVATE LINKER:--wrap=pthread_setname_np)
+    target_sources(_transport PRIVATE
+        src/transport/names.c
+        src/transport/random.c)
+    target_link_options(_transport PRIVATE
+        LINKER:--wrap=pthread_setname_np
+        LINKER:--wrap=rand LINKER:--wrap=srand)
 endif()
 if(openssl)
     target_compile_definitions(_transport PRIVATE CPROF_OPENSSL_IS_PRIVATE)

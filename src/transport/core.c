@@ -1,13 +1,19 @@
 #include "transport/core.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
-#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
 
 #ifdef CPROF_OPENSSL_IS_PRIVATE
 #include <openssl/crypto.h>
 #endif
 
 #include "transport/compat.h"
+
+/* Sockets, a poller, ways to wake threads: 4 are the least that was seen. */
+#define WANTED_DESCRIPTORS 16
 
 /* OpenSSL's own exit handler would free under threads that still run. */
 static bool disarm_openssl(void)
@@ -24,6 +30,27 @@ static struct {
 	bool tried, works, own_descriptors;
 } core = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
+/* Core and abseil abort the program where they find less. */
+static int check_descriptors(struct cprof_error *err)
+{
+	int fd[WANTED_DESCRIPTORS], nr = 0;
+
+	fd[0] = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	if (fd[0] < 0)
+		return cprof_fail(err, CPROF_EIO,
+			"cannot start grpc: cannot open '/dev/urandom': %s",
+			strerror(errno));
+	while (fd[nr] >= 0 && ++nr < WANTED_DESCRIPTORS)
+		fd[nr] = fcntl(fd[0], F_DUPFD_CLOEXEC, 0);
+	for (int i = 0; i < nr; i++)
+		close(fd[i]);
+	if (nr < WANTED_DESCRIPTORS)
+		return cprof_fail(err, CPROF_EIO,
+			"cannot start grpc: fewer than %d free descriptors",
+			WANTED_DESCRIPTORS);
+	return 0;
+}
+
 static void start(void)
 {
 	if (!disarm_openssl())
@@ -38,9 +65,12 @@ static void start(void)
 int cprof__core_start(bool own_descriptors, struct cprof_error *err)
 {
 	bool works, fits;
+	int r = 0;
 
 	pthread_mutex_lock(&core.lock);
-	if (!core.tried) {
+	if (!core.tried)
+		r = check_descriptors(err);
+	if (!r && !core.tried) {
 		start();
 		core.tried = true;
 		core.own_descriptors = own_descriptors;
@@ -48,6 +78,8 @@ int cprof__core_start(bool own_descriptors, struct cprof_error *err)
 	works = core.works;
 	fits = core.own_descriptors == own_descriptors;
 	pthread_mutex_unlock(&core.lock);
+	if (r < 0)
+		return r;
 	if (!works)
 		return cprof_fail(err, CPROF_EIO,
 			"cannot start grpc: openssl does not initialize");

@@ -196,40 +196,6 @@ time.sleep(600)
     assert program.stderr() == ""
 
 
-CLOSE_ALL = {
-    "at once": "os.closerange(3, 4096)",
-    "while it polls": "wait(); os.closerange(3, 4096)",
-    "and opens its own": """
-wait()
-os.closerange(3, 4096)
-mine = [os.open("/dev/null", os.O_WRONLY) for _ in range(64)]
-import fcntl
-flags = [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in mine]
-""",
-}
-
-
-@pytest.mark.parametrize("how", list(CLOSE_ALL))
-def test_a_program_that_closes_all_descriptors_is_profiled_on(launch, how):
-    body = """
-googlecloudprofiler.start(service="web", verbose=1)
-%s
-print("closed", flush=True)
-time.sleep(600)
-""" % CLOSE_ALL[how]
-    gate = threading.Event()
-    with FakeService() as service:
-        service.create_default = after(gate, assign("WALL", 0.1))
-        program = launch(program_of(body), service=service)
-        if how != "at once":
-            service.wait_created(1)
-            program.say()
-        assert program.line() == "closed"
-        gate.set()
-        service.wait_updated(2)
-        assert program.stderr() == ""
-
-
 @bundled
 def test_a_daemon_is_profiled(busy_service, launch):
     """As PEP 3143 makes one: two forks, all descriptors closed in between."""
