@@ -83,6 +83,8 @@ int cprof_cores_take(
 void cprof_cores_abandon(void)
 {
 	pthread_mutex_init(&cores.lock, NULL);
+	if (cores.own)
+		cores.own->abandon();
 	cores.own = NULL;
 	cores.child = true;
 }

@@ -89,6 +89,15 @@ int cprof__core_start(bool own_descriptors, struct cprof_error *err)
 	return 0;
 }
 
+void cprof__core_abandon(void)
+{
+#ifdef CPROF_BUNDLED
+	/* Where core had a table of its own, these numbers are a stranger's. */
+	if (core.works && !core.own_descriptors)
+		cprof__descriptors_close();
+#endif
+}
+
 const char *cprof__core_version(void)
 {
 	return grpc_version_string();

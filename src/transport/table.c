@@ -91,6 +91,7 @@ cprof_transport_table(void)
 		.alone = true,
 #endif
 		.start = start,
+		.abandon = cprof__core_abandon,
 		.version = cprof__core_version,
 		.channel_create = channel_create,
 		.channel_destroy = channel_destroy,

@@ -15,8 +15,8 @@
  *
  * All functions of the table are to be called from threads that share the
  * descriptors of the one that called `start`; `channel_cancel` alone may come
- * from anywhere. Nothing may be called in a forked child: core does not survive
- * a fork.
+ * from anywhere. Nothing but `abandon` may be called in a forked child: core
+ * does not survive a fork.
  */
 
 enum cprof_security {
@@ -124,6 +124,13 @@ struct cprof_transport {
 	 * serves threads that are strangers to the caller.
 	 */
 	int (*start)(bool own_descriptors, struct cprof_error *err);
+
+	/*
+	 * The one that may be called in a forked child, in its fork handler:
+	 * close what it inherited of core's descriptors, where the program
+	 * shares them and core is bundled.
+	 */
+	void (*abandon)(void);
 
 	const char *(*version)(void); /* core's own, such as "29.0.0" */
 

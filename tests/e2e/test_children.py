@@ -4,10 +4,13 @@ says that it has none."""
 
 import os
 import threading
+import time
 
 import pytest
 from builds import bundled, systems
 from fake_service import FakeService, after, assign, eventually
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 # `child` is what a forked child does, and `parent` the other; both may read a line.
 PROGRAM = """
@@ -303,3 +306,96 @@ wait()
         program.say()
         assert program.end() == 0
         assert program.stderr() == ""
+
+
+# Where it may not have a table of descriptors of its own, in a sandbox on an old Linux.
+SANDBOX = """
+sys.path.insert(0, {here!r})
+import sandbox
+sandbox.refuse({names})
+googlecloudprofiler.start(service="web", verbose=1)
+"""
+
+
+def sandboxed(body, *names):
+    words = SANDBOX.format(here=HERE, names=", ".join(map(repr, names)))
+    return program_of(words + body)
+
+
+NO_TABLE = ["close_range", "unshare"]
+
+
+@bundled
+def test_in_a_sandbox_a_child_is_freed_of_what_it_inherits(busy_service, launch):
+    body = """
+wait()
+before = set(os.listdir("/proc/self/fd"))
+pid = os.fork()
+if not pid:
+    print(len(before), len(os.listdir("/proc/self/fd")), os.getpid(), flush=True)
+    time.sleep(600)
+time.sleep(600)
+"""
+    program = launch(sandboxed(body, *NO_TABLE), service=busy_service)
+    busy_service.wait_updated(1)
+    program.say()
+    before, after_fork, child = program.line().split()
+    # Nothing but what a program has anyway.
+    assert int(after_fork) == 4 < int(before)
+    try:
+        wait_profiled(busy_service, {child, str(program.pid)})
+    finally:
+        os.kill(int(child), 9)
+    assert program.stderr() == ""
+
+
+@bundled
+def test_in_a_sandbox_closing_all_descriptors_harms_nobody(busy_service, launch):
+    body = """
+wait()
+os.closerange(3, 4096)
+print("closed", flush=True)
+wait()
+"""
+    program = launch(sandboxed(body, *NO_TABLE), service=busy_service)
+    busy_service.wait_updated(1)
+    program.say()
+    assert program.line() == "closed"
+    time.sleep(3)
+    program.say()
+    assert program.end() == 0
+    assert program.stderr() == ""
+
+
+@bundled
+@pytest.mark.parametrize("how", ["memory", "a temporary file", "nothing"])
+def test_where_the_spare_comes_from(busy_service, launch, how):
+    names = [] if how == "memory" else ["memfd_create"]
+    body = """
+if not os.fork():
+    print(os.getpid(), open("/proc/self/maps").read().count("cprof-transport"),
+          flush=True)
+time.sleep(600)
+"""
+    text = sandboxed(body, *names)
+    if how == "nothing":
+        # There can be no file either that has a size.
+        text = text.replace("import sandbox", NO_FILES + "import sandbox")
+    program = launch(text, service=busy_service)
+    child, in_memory = program.line().split()
+    try:
+        assert bool(int(in_memory)) == (how == "memory")
+        pids = {str(program.pid)} | ({child} if how != "nothing" else set())
+        wait_profiled(busy_service, pids)
+        time.sleep(3 * (how == "nothing"))
+        assert processes(busy_service) == pids
+    finally:
+        os.kill(int(child), 9)
+    assert program.stderr() == ""
+
+
+NO_FILES = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+"""
