@@ -91,6 +91,7 @@ bench: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -W ignore tests/bench/edges.py
 	$(BIN)/python tests/bench/everywhere.py 1
 	$(BIN)/python tests/bench/cost.py
+	$(BIN)/python tests/bench/forks.py 3
 	$(BIN)/python tests/bench/beside.py $(addprefix --ours=,$(WHEEL))
 
 lint: $(VENV)/test-tools
