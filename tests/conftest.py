@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 
+import find
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -50,7 +51,6 @@ if SITE:
     os.environ["PYTHONPATH"] = SITE
 
 _make_main = _module("make_main", "tests", "unit", "make-main.py")
-find = _module("find", "tests", "interpreters", "find.py")
 
 
 def pytest_collect_file(file_path, parent):

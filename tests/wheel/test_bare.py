@@ -10,9 +10,9 @@ import sys
 import sysconfig
 
 import bare
+import find
 import pytest
 import wheels
-from conftest import find
 
 pytestmark = wheels.needed
 
