@@ -11,8 +11,8 @@ import zipfile
 import pytest
 import wheels
 
-cyclonedx_schema = pytest.importorskip("cyclonedx.schema")
-cyclonedx_json = pytest.importorskip("cyclonedx.validation.json")
+schema = pytest.importorskip("cyclonedx.schema")
+validation = pytest.importorskip("cyclonedx.validation.json")
 
 pytestmark = wheels.needed
 
@@ -61,7 +61,8 @@ def test_the_record_is_right(tmp_path):
 
 def test_the_document_is_valid(content):
     text = json.dumps(document(content))
-    assert cyclonedx_json.JsonStrictValidator(cyclonedx_schema.SchemaVersion.V1_6).validate_str(text) is None
+    validator = validation.JsonStrictValidator(schema.SchemaVersion.V1_6)
+    assert validator.validate_str(text) is None
 
 
 def test_each_library_is_named(content):
