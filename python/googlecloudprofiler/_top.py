@@ -204,15 +204,17 @@ def _cut_start(text, width):
 
 def listing(rows, width=100):
     """The lines of a list of stored profiles, newest first as given."""
-    lines = ["%-32s  %-25s  %-10s  %8s  service" % ("id", "received", "type", "size")]
+    form = "%-32s  %-25s  %-10s  %8s  %8s  %s"
+    lines = [form % ("id", "received", "type", "size", "process", "service")]
     for row in rows:
         lines.append(
-            "%-32s  %-25s  %-10s  %8s  %s"
+            form
             % (
                 row.id,
                 moment(row.received_unix_ns),
                 row.type,
                 amount(row.size, "bytes"),
+                printable(row.labels.get("process", "")),
                 printable(row.target) or "unknown",
             )
         )

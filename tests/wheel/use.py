@@ -1,11 +1,16 @@
-"""What a user does first: profiles a program against the local service. Prints the
-types that were stored. Runs on 3.6 to 3.15, wherever a wheel was unpacked.
+"""What a user does first: profiles a program against the local service, and a child
+that it forks. Prints the types that were stored of both. Runs on 3.6 to 3.15, wherever
+a wheel was unpacked.
 
 Usage: use.py PYTHON FOLDER     PYTHON is what starts an interpreter like this one
 """
 
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import googlecloudprofiler
 
@@ -18,7 +23,6 @@ service = subprocess.Popen(
     [
         *(*command, "serve", "--address", "127.0.0.1:0", "--store", folder),
         *("--interval", "0.1", "--duration", "1"),
-        *("--until", "2", "--timeout", str(LIMIT_S)),
     ],
     stdin=subprocess.DEVNULL,
     stdout=subprocess.PIPE,
@@ -28,24 +32,39 @@ address = service.stdout.readline().split()[-1]
 googlecloudprofiler.start(
     service="wheel", verbose=1, api_endpoint="http://" + address
 )
+end = threading.Event()
 
 
 def busy():
-    while service.poll() is None:
+    while not end.is_set():
         sum(range(10000))
 
 
-busy()
+def stored():
+    """Pairs of a process and a type."""
+    show = [*command, "show", "--store", folder, "--list", "--limit", "1000"]
+    done = subprocess.Popen(show, stdout=subprocess.PIPE, universal_newlines=True)
+    rows = [line.split() for line in done.communicate()[0].splitlines()[1:]]
+    return {(int(row[-2]), row[4]) for row in rows}
+
+
+child = os.fork()
+if not child:
+    busy()
+threading.Thread(target=busy).start()
+want = {(pid, kind) for pid in (os.getpid(), child) for kind in ("CPU", "WALL")}
+limit = time.time() + LIMIT_S
+while not stored() >= want and time.time() < limit:
+    time.sleep(0.5)
+os.kill(child, signal.SIGKILL)
+end.set()
 googlecloudprofiler.stop()
-with service.stdout as said:
-    assert service.returncode == 0, said.read()
+service.terminate()
+service.wait()
 shown = subprocess.check_output(
     [*command, "show", "--store", folder, "--type", "CPU"],
     universal_newlines=True,
 )
 assert "busy" in shown, shown
-listed = subprocess.check_output(
-    [*command, "show", "--store", folder, "--list"],
-    universal_newlines=True,
-)
-print("stored:", *[kind for kind in ("CPU", "WALL") if kind in listed])
+names = {os.getpid(): "parent", child: "child"}
+print("stored:", *sorted("%s %s" % (names[pid], kind) for pid, kind in stored()))

@@ -68,13 +68,13 @@ def run(argv, stdin=subprocess.DEVNULL, timeout=PATIENCE_S, **more):
 
 
 def use(python, site, tmp_path):
-    """Profile a program on `python`, against a service on the same."""
+    """Profile a program on `python`, and its child, against a service on the same."""
     said = run(
         [python, os.path.join(HERE, "use.py"), python, str(tmp_path / "store")],
         env=environment(site),
         cwd=str(tmp_path),
     )
-    assert said == "stored: CPU WALL\n"
+    assert said == "stored: child CPU child WALL parent CPU parent WALL\n"
 
 
 @contextlib.contextmanager
