@@ -39,7 +39,9 @@ MAX_DEPLOYMENTS = 1000
 MAX_WAITING = 1000  # of one deployment; each holds a call open
 MAX_ASSIGNED = 10000  # names that may still be uploaded
 
-Waiting = collections.namedtuple("Waiting", "call types until")
+MAX_PEERS = 1000  # of a deployment, of which the last type is known
+
+Waiting = collections.namedtuple("Waiting", "call peer types until")
 Assigned = collections.namedtuple(
     "Assigned", "deployment type duration_s project target labels"
 )
@@ -60,6 +62,7 @@ class Deployment:
         self.running = {}
         self.waiting = []  # in order of arrival
         self.turns = []  # promised to agents that were sent away, ascending
+        self.last = collections.OrderedDict()  # peer -> type, oldest first
 
     def forget_past(self, now):
         """Drop promises and collections whose time is over."""
@@ -77,6 +80,20 @@ class Deployment:
         """Types that may be assigned now, the one that waits longest first."""
         free = [t for t in self.due if self.due[t] <= now and t not in self.running]
         return sorted(free, key=lambda t: self.due[t])
+
+    def next_waiting(self, type):
+        """Who collects `type`: the first that has not done so the last time, or else
+        two agents that take turns would have one type each for ever. Or None."""
+        willing = [w for w in self.waiting if type in w.types]
+        others = [w for w in willing if self.last.get(w.peer) != type]
+        return (others or willing or [None])[0]
+
+    def assigned(self, peer, type):
+        """Remember who has collected what."""
+        self.last.pop(peer, None)
+        self.last[peer] = type
+        while len(self.last) > MAX_PEERS:
+            self.last.popitem(last=False)
 
     def turn(self, wanted, position, rhythm_s, now):
         """When the agent at `position` of the queue (0 is the first) will get one
@@ -171,7 +188,9 @@ class Scheduler:
             self._send_away(deployment, call, wanted, now)
             return
         # When someone ahead never uploads, the turn comes late.
-        deployment.waiting.append(Waiting(call, wanted, turn + self._patience_s))
+        deployment.waiting.append(
+            Waiting(call, peer, wanted, turn + self._patience_s)
+        )
         self._where[call] = key
 
     def _take_gone(self, now, call):
@@ -282,11 +301,11 @@ class Scheduler:
 
     def _assign_due(self, key, deployment, now):
         for type in deployment.next_type(now):
-            for waiting in deployment.waiting:
-                if type in waiting.types:
-                    self._leave(waiting.call)
-                    self._assign(key, deployment, waiting.call, type, now)
-                    break
+            waiting = deployment.next_waiting(type)
+            if waiting:
+                deployment.assigned(waiting.peer, type)
+                self._leave(waiting.call)
+                self._assign(key, deployment, waiting.call, type, now)
 
     def _assign(self, key, deployment, call, type, now):
         project, target, labels = key

@@ -84,8 +84,8 @@ class World:
         self.scheduler.take(event or None, self.now)
         return self.server.answers[before:]
 
-    def create(self, call, target="web", types=(CPU, WALL), labels=LABELS):
-        return self.take("create", call, "peer", "p", target, dict(labels), list(types))
+    def create(self, call, target="web", types=(CPU, WALL), labels=LABELS, peer="x"):
+        return self.take("create", call, peer, "p", target, dict(labels), list(types))
 
     def update(self, call, name, type=CPU, data=GOOD, duration_ns=0, labels=()):
         return self.take(
@@ -166,6 +166,28 @@ def test_each_agent_has_one_turn_and_the_oldest_goes_first():
     assert verbs(world.at(30)) == [("assign", 2)]
     assert world.at(59.9) == []
     assert verbs(world.at(60)) == [("assign", 3)]
+
+
+def test_two_agents_have_both_types_and_not_one_each():
+    """Whoever took a turn came back behind the other, for ever."""
+    world = World(2.0, 0.5)
+    got = {"a": [], "b": []}
+    waiting = {}  # call -> peer
+    for call, peer in enumerate("ab"):
+        waiting[call] = peer
+    answers = [x for c, p in waiting.items() for x in world.create(c, peer=p)]
+    for step in range(1, 200):
+        for verb, call, name, type, *_ in answers:
+            assert verb == "assign"
+            peer = waiting.pop(call)
+            got[peer].append(type)
+            world.update(10000 + step, name, type)
+            waiting[100 + step] = peer
+            answers = world.create(100 + step, peer=peer)
+            assert answers == []
+        answers = world.at(step * 0.25)
+    for types in got.values():
+        assert types.count(CPU) > 10 and types.count(WALL) > 10
 
 
 def test_a_deployment_is_project_target_and_labels():

@@ -22,7 +22,7 @@ command = [python, "-m", "googlecloudprofiler"]
 service = subprocess.Popen(
     [
         *(*command, "serve", "--address", "127.0.0.1:0", "--store", folder),
-        *("--interval", "0.1", "--duration", "1"),
+        *("--interval", "2", "--duration", "0.5"),
     ],
     stdin=subprocess.DEVNULL,
     stdout=subprocess.PIPE,
