@@ -58,10 +58,10 @@ static bool keep_strings(struct agent *a)
 	struct cprof_link_options *l = &a->opts.link;
 	struct cprof_profiler_options *p = &l->profiler;
 	struct cprof_deployment *d = &p->deployment;
-	const char **all[] = { &a->opts.transport_path, &l->key_path,
-		&l->metadata_host, &p->channel.target, &p->channel.proxy,
-		&p->channel.user_agent, &p->api_client, &p->instance,
-		&p->quota_project, &d->project, &d->target };
+	const char **all[] = { &l->key_path, &l->metadata_host,
+		&p->channel.target, &p->channel.proxy, &p->channel.user_agent,
+		&p->api_client, &p->instance, &p->quota_project, &d->project,
+		&d->target };
 	bool fits = true;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -371,7 +371,6 @@ static int start_locked(
 		return r;
 	a->tenant.live = live;
 	cprof_given_clear();
-	cprof_cores_map(a->opts.transport_path);
 	r = cprof_home_take_in(&a->tenant, err);
 	if (r < 0) {
 		leave(a);

@@ -17,7 +17,6 @@
 
 /* Strings are copied. */
 struct cprof_agent_options {
-	const char *transport_path; /* of _transport.so */
 	/* Less the transport, which the agent takes from cores.h. */
 	struct cprof_link_options link;
 	struct cprof_sampler_options sampler;
@@ -34,7 +33,7 @@ struct cprof_agent_options {
  * Start the thread and return; nothing has been connected yet. What cannot work
  * is told in one ERROR (in a forked child, in one INFO), and the agent counts
  * as running until it is stopped. CPROF_EINVAL when an agent runs already.
- * The caller keeps the program from forking meanwhile, as holding the GIL does.
+ * The caller has filled cores.h, and keeps the program from forking meanwhile.
  */
 int cprof_agent_start(
 	const struct cprof_agent_options *opts, struct cprof_error *err);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 
@@ -16,29 +17,26 @@ static struct {
 	struct cprof_error why; /* there is no own one, or no spare */
 } cores = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* In words that a child can use. */
-static void map_spare(void)
+/* With the lock held. If there shall be a spare, and none is: in a child's
+ * words. */
+static bool spare_is_wanted(void)
 {
-	struct cprof_error err;
-
 	if (cores.spare || !cores.own)
-		return;
+		return false;
 	if (!cores.own->alone) {
 		cprof_fail(&cores.why, CPROF_EUNSUPPORTED,
 			"this build's gRPC core shares libraries with the "
 			"program, and does not survive a fork");
-	} else if (cores.copies == CPROF_MAX_GENERATIONS) {
+		return false;
+	}
+	if (cores.copies == CPROF_MAX_GENERATIONS) {
 		cprof_fail(&cores.why, CPROF_EUNSUPPORTED,
 			"it is a child of the %dth generation, the last that "
 			"is profiled",
 			CPROF_MAX_GENERATIONS + 1);
-	} else if (cprof_transport_load_copy(cores.path, cores.copies + 1,
-			   &cores.spare, &err) < 0) {
-		cprof_fail(&cores.why, CPROF_EUNSUPPORTED,
-			"no second gRPC core could be mapped: %s", err.message);
-	} else {
-		cores.copies++;
+		return false;
 	}
+	return true;
 }
 
 void cprof_cores_map(const char *path)
@@ -48,15 +46,49 @@ void cprof_cores_map(const char *path)
 		snprintf(cores.path, sizeof(cores.path), "%s", path);
 		cprof_transport_load(path, &cores.own, &cores.why);
 	}
-	map_spare();
 	pthread_mutex_unlock(&cores.lock);
 }
 
-void cprof_cores_refill(void)
+int cprof_cores_copy(void)
+{
+	struct cprof_error err;
+	bool wanted;
+	int copy = -1;
+
+	pthread_mutex_lock(&cores.lock);
+	wanted = spare_is_wanted();
+	pthread_mutex_unlock(&cores.lock);
+	/* The path does not change once there is a core. */
+	if (wanted && cprof_transport_copy(cores.path, CPROF_COPY_IN_MEMORY,
+			      &copy, &err) < 0)
+		cprof_transport_copy(
+			cores.path, CPROF_COPY_ON_DISK, &copy, &err);
+	return copy;
+}
+
+static void map_spare(int copy)
+{
+	struct cprof_error err;
+	int r = cprof_fail(&err, CPROF_EIO, "no room for a copy of it");
+
+	if (copy >= 0)
+		r = cprof_transport_load_copy(
+			copy, cores.copies + 1, &cores.spare, &err);
+	if (r < 0)
+		cprof_fail(&cores.why, CPROF_EUNSUPPORTED,
+			"no second gRPC core could be mapped: %s", err.message);
+	else
+		cores.copies++;
+}
+
+void cprof_cores_refill(int copy)
 {
 	pthread_mutex_lock(&cores.lock);
-	map_spare();
+	if (spare_is_wanted())
+		map_spare(copy);
 	pthread_mutex_unlock(&cores.lock);
+	if (copy >= 0)
+		close(copy);
 }
 
 int cprof_cores_take(

@@ -9,18 +9,22 @@
  * there is a spare, mapped before, in which nothing was ever started. A forked
  * child never touches what its parent used; it takes the spare.
  *
- * Mapping is for callers who keep the program from forking meanwhile, as
- * holding the GIL does: the dynamic linker's lock would be inherited.
+ * Map and refill are for callers who keep the program from forking meanwhile,
+ * as holding the GIL does: the dynamic linker's lock would be inherited. What
+ * fails is told by cprof_cores_take(), here or in a child.
  */
 
-/*
- * Map core from `path`, once, and a spare beside it. What fails is told by
- * cprof_cores_take(), here or in a child.
- */
+/* Map core from `path`, once. */
 void cprof_cores_map(const char *path);
 
-/* Map another spare where the last one was taken, for children to come. */
-void cprof_cores_refill(void);
+/*
+ * A copy of core's file, where the next refill has a use for it, or -1. This is
+ * the part that takes long, and wants nothing kept from anyone.
+ */
+int cprof_cores_copy(void);
+
+/* Map a spare for children to come, from the copy, which is closed. */
+void cprof_cores_refill(int copy);
 
 /*
  * The core of this process. CPROF_EIO where it could not be mapped,

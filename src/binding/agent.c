@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/cores.h"
 #include "agent/words.h"
 #include "base/limits.h"
 #include "base/thread.h"
@@ -78,7 +79,8 @@ static int read_credentials(const char *type, struct cprof_link_options *l)
 
 /* The strings live as long as `args` and `kwargs`. */
 static int read_options(PyObject *args, PyObject *kwargs,
-	struct cprof_agent_options *opts, double *timeout_s)
+	struct cprof_agent_options *opts, const char **transport_path,
+	double *timeout_s)
 {
 	static char *names[] = { "transport_path", "target", "tls", "proxy",
 		"roots", "credentials_type", "credentials_path",
@@ -94,7 +96,7 @@ static int read_options(PyObject *args, PyObject *kwargs,
 	long long period_ns, backoff_min_ns = 0, backoff_max_ns = 0;
 
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs,
-		    "sspzO!zzzzzsO!pzppLss|(LL)d", names, &opts->transport_path,
+		    "sspzO!zzzzzsO!pzppLss|(LL)d", names, transport_path,
 		    &ch->target, &tls, &ch->proxy, &PyTuple_Type, &roots,
 		    &credentials_type, &l->key_path, &l->profiler.quota_project,
 		    &l->metadata_host, &d->project, &d->target, &PyTuple_Type,
@@ -130,15 +132,21 @@ PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs)
 {
 	struct cprof_agent_options opts = { 0 };
 	struct cprof_error err;
+	const char *path;
 	double unused;
-	int r;
+	int r, copy;
 
 	(void)self;
 	if (cprof__interpreter(&opts.sampler) < 0 ||
-		read_options(args, kwargs, &opts, &unused) < 0)
+		read_options(args, kwargs, &opts, &path, &unused) < 0)
 		return NULL;
 	opts.in_child = cprof__in_child;
-	/* With the GIL, so that nobody forks meanwhile. */
+	/* With the GIL, so that nobody forks meanwhile; less what may. */
+	cprof_cores_map(path);
+	Py_BEGIN_ALLOW_THREADS
+	copy = cprof_cores_copy();
+	Py_END_ALLOW_THREADS
+	cprof_cores_refill(copy);
 	r = cprof__log_open(&err);
 	if (!r)
 		r = cprof_agent_start(&opts, &err);
@@ -148,7 +156,8 @@ PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs)
 }
 
 /* One CreateProfile, given up after `timeout_s`; what is assigned is left. */
-static int ask(struct cprof_agent_options *opts, struct cprof_error *err)
+static int ask(struct cprof_agent_options *opts, const char *transport_path,
+	struct cprof_error *err)
 {
 	static const atomic_bool never;
 	const struct cprof_transport **transport =
@@ -158,7 +167,7 @@ static int ask(struct cprof_agent_options *opts, struct cprof_error *err)
 	int64_t retry_ns;
 	int r;
 
-	r = cprof_transport_load(opts->transport_path, transport, err);
+	r = cprof_transport_load(transport_path, transport, err);
 	if (!r)
 		r = (*transport)->start(false, err);
 	if (!r)
@@ -178,11 +187,12 @@ PyObject *cprof__ask(PyObject *self, PyObject *args, PyObject *kwargs)
 	struct cprof_agent_options opts = { 0 };
 	struct cprof_error err;
 	double timeout_s = 5;
+	const char *path;
 	sigset_t before;
 	int r;
 
 	(void)self;
-	if (read_options(args, kwargs, &opts, &timeout_s) < 0)
+	if (read_options(args, kwargs, &opts, &path, &timeout_s) < 0)
 		return NULL;
 	if (!(timeout_s > 0 && timeout_s <= 60)) {
 		PyErr_SetString(PyExc_ValueError, "timeout is out of range");
@@ -192,7 +202,7 @@ PyObject *cprof__ask(PyObject *self, PyObject *args, PyObject *kwargs)
 		(int64_t)(timeout_s * CPROF_NS_PER_S);
 	Py_BEGIN_ALLOW_THREADS
 	cprof_signals_block(&before);
-	r = ask(&opts, &err);
+	r = ask(&opts, path, &err);
 	cprof_signals_unblock(&before);
 	Py_END_ALLOW_THREADS
 	if (!r)

@@ -14,11 +14,13 @@ static void *run(void *unused)
 {
 	PyGILState_STATE gil;
 	PyObject *result;
+	int copy;
 
 	(void)unused;
 	cprof_thread_name(CPROF_THREAD_PREFIX "fork");
+	copy = cprof_cores_copy();
 	gil = PyGILState_Ensure();
-	cprof_cores_refill();
+	cprof_cores_refill(copy);
 	result = PyObject_CallObject(hook, NULL);
 	/* Its failure is not the program's. */
 	if (!result)

@@ -77,35 +77,31 @@ static void name_copy(char *ret, size_t size, int fd, unsigned int number)
 	snprintf(ret + len, size - (size_t)len, "/fd/%d", fd);
 }
 
-static int load_copy(int from, int to, unsigned int number,
-	const struct cprof_transport **ret, struct cprof_error *err)
-{
-	char name[128];
-	int r;
-
-	if (to < 0)
-		return cprof_fail(err, CPROF_EIO, "%s", strerror(errno));
-	r = copy(from, to, err);
-	if (!r) {
-		name_copy(name, sizeof(name), to, number);
-		r = cprof_transport_load(name, ret, err);
-	}
-	close(to);
-	return r;
-}
-
-int cprof_transport_load_copy(const char *path, unsigned int number,
-	const struct cprof_transport **ret, struct cprof_error *err)
+int cprof_transport_copy(const char *path, enum cprof_transport_copy_kind kind,
+	int *ret, struct cprof_error *err)
 {
 	int from = open(path, O_RDONLY | O_CLOEXEC);
-	int r;
+	int to, r;
 
 	if (from < 0)
 		return cprof_fail(err, CPROF_EIO, "cannot open '%s': %s", path,
 			strerror(errno));
-	r = load_copy(from, open_memory(), number, ret, err);
-	if (r < 0)
-		r = load_copy(from, open_temporary(), number, ret, err);
+	to = kind == CPROF_COPY_IN_MEMORY ? open_memory() : open_temporary();
+	r = to < 0 ? cprof_fail(err, CPROF_EIO, "%s", strerror(errno))
+		   : copy(from, to, err);
 	close(from);
+	if (!r)
+		*ret = to;
+	else if (to >= 0)
+		close(to);
 	return r;
+}
+
+int cprof_transport_load_copy(int fd, unsigned int number,
+	const struct cprof_transport **ret, struct cprof_error *err)
+{
+	char name[128];
+
+	name_copy(name, sizeof(name), fd, number);
+	return cprof_transport_load(name, ret, err);
 }

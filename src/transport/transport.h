@@ -187,11 +187,21 @@ int cprof_transport_load(const char *path, const struct cprof_transport **ret,
 	struct cprof_error *err);
 
 /*
- * The same with a copy of the file, in memory or, where that is refused, in a
- * temporary file without a name: another core beside the first. `number`, from
- * 1, tells the copies of a process and its parents apart.
+ * Copy the file at `path`, for another core beside the first: into memory or a
+ * temporary file without a name. `ret` is a descriptor that the caller closes.
  */
-int cprof_transport_load_copy(const char *path, unsigned int number,
+enum cprof_transport_copy_kind {
+	CPROF_COPY_IN_MEMORY,
+	CPROF_COPY_ON_DISK
+};
+int cprof_transport_copy(const char *path, enum cprof_transport_copy_kind kind,
+	int *ret, struct cprof_error *err);
+
+/*
+ * As cprof_transport_load(), of such a copy. `number`, from 1, tells the copies
+ * of a process and its parents apart.
+ */
+int cprof_transport_load_copy(int fd, unsigned int number,
 	const struct cprof_transport **ret, struct cprof_error *err);
 
 #endif

@@ -139,7 +139,7 @@ def test_children_of_children_are_profiled(busy_service, launch, pause):
 
 @bundled
 def test_the_ninth_generation_is_told_that_it_is_not_profiled(busy_service, launch):
-    program = launch(program_of(GENERATIONS), "9", "2.5", service=busy_service)
+    program = launch(program_of(GENERATIONS), "9", "3.5", service=busy_service)
     pids = [program.line().split()[1] for _ in range(10)]
     try:
         program.wait_stderr("The forked process %s is not profiled: it is a child of "

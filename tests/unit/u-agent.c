@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/cores.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -33,8 +34,9 @@ static const enum cprof_profile_type wall = CPROF_PROFILE_WALL;
 
 static struct cprof_agent_options options(const char *target)
 {
+	cprof_cores_map(TRANSPORT_PATH);
+	cprof_cores_refill(cprof_cores_copy());
 	return (struct cprof_agent_options){
-		.transport_path = TRANSPORT_PATH,
 		.link = {
 			.profiler = {
 				.channel = { .target = target,
@@ -186,10 +188,14 @@ static struct server serve(void)
 	struct cprof_server_options opts = { .address = "127.0.0.1:0",
 		.max_request_bytes = CPROF_MAX_REQUEST_BYTES };
 	struct server server;
+	int copy;
 
 	/* Not the agent's core, whose threads have other descriptors. */
-	CHECK_EQ(cprof_transport_load_copy(TRANSPORT_PATH, 99, &server.t, NULL),
+	CHECK_EQ(cprof_transport_copy(
+			 TRANSPORT_PATH, CPROF_COPY_ON_DISK, &copy, NULL),
 		0);
+	CHECK_EQ(cprof_transport_load_copy(copy, 99, &server.t, NULL), 0);
+	close(copy);
 	CHECK_EQ(server.t->start(false, NULL), 0);
 	CHECK_EQ(server.t->server_create(&opts, &server.s, NULL), 0);
 	snprintf(server.target, sizeof(server.target), "127.0.0.1:%d",
@@ -311,9 +317,9 @@ void test_agent__it_can_start_again_in_the_same_thread(void)
 
 void test_agent__a_transport_that_is_not_there_is_told(void)
 {
-	struct cprof_agent_options opts = options("127.0.0.1:1");
+	struct cprof_agent_options opts = { .type_nr = 0 };
 
-	opts.transport_path = "/nowhere/_transport.so";
+	cprof_cores_map("/nowhere/_transport.so");
 	CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
 	wait_for_words(CPROF_ERROR, "Cannot start profiling: ");
 	stop();
@@ -374,11 +380,11 @@ static void start_with_strings_that_go(const char *target)
 {
 	struct cprof_agent_options opts = options(target);
 	struct cprof_profiler_options *p = &opts.link.profiler;
-	const char **string[] = { &opts.transport_path, &p->channel.target,
-		&p->channel.user_agent, &p->api_client, &p->instance,
-		&p->deployment.project, &p->deployment.target,
-		&p->deployment.label[0].name, &p->deployment.label[0].value,
-		&p->deployment.label[1].name, &p->deployment.label[1].value };
+	const char **string[] = { &p->channel.target, &p->channel.user_agent,
+		&p->api_client, &p->instance, &p->deployment.project,
+		&p->deployment.target, &p->deployment.label[0].name,
+		&p->deployment.label[0].value, &p->deployment.label[1].name,
+		&p->deployment.label[1].value };
 
 	for (size_t i = 0; i < sizeof(string) / sizeof(string[0]); i++) {
 		*string[i] = strdup(*string[i]);

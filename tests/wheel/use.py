@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import googlecloudprofiler
 
@@ -48,6 +49,8 @@ def stored():
     return {(int(row[-2]), row[4]) for row in rows}
 
 
+# From 3.12 on Python minds threads at a fork, and ours are some.
+warnings.simplefilter("ignore", DeprecationWarning)
 child = os.fork()
 if not child:
     busy()
