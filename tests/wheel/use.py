@@ -63,7 +63,7 @@ os.kill(child, signal.SIGKILL)
 end.set()
 googlecloudprofiler.stop()
 service.terminate()
-service.wait()
+service.communicate()
 shown = subprocess.check_output(
     [*command, "show", "--store", folder, "--type", "CPU"],
     universal_newlines=True,
