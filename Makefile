@@ -10,7 +10,7 @@ SCRIPTS := scripts/build-transport scripts/build-wheels scripts/bundle.py \
 	scripts/make-layout scripts/parts.py scripts/sbom.py third_party/fetch-index
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all demo test test-bundled test-pythons pythons wheels test-wheels bench lint \
+.PHONY: all demo test test-bundled test-servers test-pythons pythons wheels test-wheels bench lint \
 	format clean
 
 all: $(VENV)/installed
@@ -53,6 +53,18 @@ $(VENV)/bundled: $(VENV)/installed $(VENV)/wheel-tools
 test-bundled: $(VENV)/bundled
 	CPROF_SITE=$(abspath build/site) $(BIN)/python -m pytest \
 		tests/e2e tests/fault tests/google tests/neighbours
+
+# The servers and event loops that programs run in, in an environment of their own.
+$(VENV)/servers: requirements/servers.txt $(VENV)/bundled
+	scripts/install-system-packages redis-server
+	$(PYTHON) -m venv build/servers
+	build/servers/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements/servers.txt
+	touch $@
+
+test-servers: $(VENV)/servers
+	CPROF_SITE=$(abspath build/site) CPROF_SERVERS=build/servers \
+		$(BIN)/python -m pytest tests/servers
 
 # What the sampler shows, on every Python that is here: a minute for each.
 test-pythons: $(VENV)/installed $(VENV)/test-tools

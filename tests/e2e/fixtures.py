@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 
 import pytest
 from fake_service import FakeService
@@ -20,10 +21,11 @@ def launch(tmp_path_factory, request):
     its agent will find that one. It is killed when the test ends."""
     running = []
 
-    def start(text, *args, service=None, **environ):
+    def start(text, *args, service=None, python=sys.executable, **environ):
         if service is not None:
             environ.setdefault("GOOGLE_CLOUD_PROFILER_ENDPOINT", service.endpoint)
-        program = Program(tmp_path_factory.mktemp("program"), text, args, environ)
+        folder = tmp_path_factory.mktemp("program")
+        program = Program(folder, text, args, environ, python)
         running.append(program)
         return program
 

@@ -32,14 +32,14 @@ def clean_environment(home):
 class Program:
     """A running program: it prints lines, and reads lines to go on."""
 
-    def __init__(self, directory, text, args=(), environ=None):
+    def __init__(self, directory, text, args=(), environ=None, python=sys.executable):
         self.path = str(directory / "program.py")
         with open(self.path, "w", encoding="utf-8") as file:
             file.write(text)
         self._errors = str(directory / "stderr")
         with open(self._errors, "wb") as errors:
             self._child = subprocess.Popen(
-                [sys.executable, self.path, *args],
+                [python, self.path, *args],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -34,7 +34,8 @@ def test_an_emulated_aarch64_is_profiled(tmp_path):
     python = os.environ.get("CPROF_AARCH64_PYTHON")
     if not python:
         pytest.skip("CPROF_AARCH64_PYTHON names none")
-    use(python, unpack("abi3-manylinux2014_aarch64", tmp_path / "site"), tmp_path)
+    site = unpack("abi3-manylinux2014_aarch64", tmp_path / "site")
+    use(python, site, tmp_path, fork=False)
 
 
 def test_pip_installs_without_an_index(tmp_path):

@@ -67,14 +67,18 @@ def run(argv, stdin=subprocess.DEVNULL, timeout=PATIENCE_S, **more):
     return done.stdout
 
 
-def use(python, site, tmp_path):
+def use(python, site, tmp_path, fork=True):
     """Profile a program on `python`, and its child, against a service on the same."""
     said = run(
-        [python, os.path.join(HERE, "use.py"), python, str(tmp_path / "store")],
+        [
+            *(python, os.path.join(HERE, "use.py"), python, str(tmp_path / "store")),
+            *([] if fork else ["--no-fork"]),
+        ],
         env=environment(site),
         cwd=str(tmp_path),
     )
-    assert said == "stored: child CPU child WALL parent CPU parent WALL\n"
+    child = "child CPU child WALL " * fork
+    assert said == "stored: %sparent CPU parent WALL\n" % child
 
 
 @contextlib.contextmanager
