@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 
-from googlecloudprofiler import _config, _options, _selftest, _tokens
+from googlecloudprofiler import _config, _greenlets, _options, _selftest, _tokens
 from googlecloudprofiler.__version__ import __version__
 
 _logger = logging.getLogger("googlecloudprofiler")
@@ -133,8 +133,10 @@ def start(
                 "use api_endpoint"
             )
         _selftest.run(native.walk_self)
-        native.speak_through(_client_logger.log)
-        native.call_in_child(_resume)
+        native.speak_through(
+            _client_logger.log, lambda: _greenlets.run(native, native.speak)
+        )
+        native.call_in_child(lambda: _greenlets.run(native, _resume))
         native.start(**options)
         _State.source = _tokens.find_source(options, credentials)
         _State.native = native

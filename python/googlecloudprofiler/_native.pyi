@@ -94,8 +94,22 @@ def walk_self() -> List[Tuple[Optional[str], Optional[str], int, int]]:
 def line_at(table: bytes, first_line: int, instr: int) -> int:
     """The line of the instruction at index `instr` (code units); 0 for none."""
 
-def speak_through(callable: Callable[[int, str], Any]) -> None:
-    """Set what log records go to: a callable of (level, text)."""
+def speak_through(
+    speaker: Callable[[int, str], Any], hearer: Callable[[], Any]
+) -> None:
+    """Set what log records go to: a callable of (level, text).
+
+    `hearer` is called on a thread for nothing else when there are new ones: it calls
+    speak(), or has another thread do so.
+    """
+
+def speak() -> None:
+    """Speak all log records that there are."""
+
+def call_in_main(callable: Callable[[], Any]) -> None:
+    """Have the main thread call `callable` between two of its instructions, wherever it
+    is; not at all when it has some dozens of such calls to do. What is raised is lost.
+    """
 
 def call_in_child(callable: Callable[[], Any]) -> None:
     """Set what is called, on a thread of its own, as an agent begins in a forked child:

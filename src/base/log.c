@@ -12,7 +12,7 @@ static struct {
 	pthread_cond_t changed;
 	struct cprof_log_record record[CPROF_MAX_LOG_RECORDS];
 	unsigned int first, nr;
-	uint64_t lost;
+	uint64_t pushed, lost; /* the lost are among the pushed */
 	bool closed;
 } ring = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -29,6 +29,7 @@ void cprof_log(enum cprof_level level, const char *fmt, ...)
 	va_end(ap);
 
 	pthread_mutex_lock(&ring.lock);
+	ring.pushed++;
 	if (ring.nr == CPROF_MAX_LOG_RECORDS) {
 		ring.lost++;
 	} else {
@@ -54,16 +55,16 @@ bool cprof_log_pop(struct cprof_log_record *ret)
 	return found;
 }
 
-bool cprof_log_wait(void)
+uint64_t cprof_log_wait(uint64_t heard)
 {
-	bool open;
+	uint64_t pushed;
 
 	pthread_mutex_lock(&ring.lock);
-	while (!ring.nr && !ring.closed)
+	while (ring.pushed <= heard && !ring.closed)
 		pthread_cond_wait(&ring.changed, &ring.lock);
-	open = !ring.closed;
+	pushed = ring.closed ? 0 : ring.pushed;
 	pthread_mutex_unlock(&ring.lock);
-	return open;
+	return pushed;
 }
 
 void cprof_log_open(void)
@@ -97,6 +98,6 @@ void cprof_log_abandon(void)
 	pthread_mutex_init(&ring.lock, NULL);
 	pthread_cond_init(&ring.changed, NULL);
 	ring.first = ring.nr = 0;
-	ring.lost = 0;
+	ring.pushed = ring.lost = 0;
 	ring.closed = false;
 }

@@ -35,10 +35,11 @@ __attribute__((format(printf, 2, 3))) void cprof_log(
 bool cprof_log_pop(struct cprof_log_record *ret);
 
 /*
- * Wait until there is a record to pop or cprof_log_close() was called. Returns
- * false once the ring is closed. The caller must not hold the GIL.
+ * Wait until more than `heard` records were pushed since the ring was made, or
+ * cprof_log_close() was called. Returns how many were; 0 once the ring is
+ * closed. The caller must not hold the GIL.
  */
-bool cprof_log_wait(void);
+uint64_t cprof_log_wait(uint64_t heard);
 
 /* Open (again) and close the ring for waiters; records can still be popped. */
 void cprof_log_open(void);

@@ -218,7 +218,8 @@ PyObject *cprof__stop(PyObject *self, PyObject *noargs)
 	Py_BEGIN_ALLOW_THREADS
 	cprof_agent_stop();
 	Py_END_ALLOW_THREADS
-	cprof__log_close();
+	if (cprof__log_close() < 0)
+		return NULL;
 	Py_RETURN_NONE;
 }
 

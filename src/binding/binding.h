@@ -35,6 +35,12 @@ PyObject *cprof__raise(const struct cprof_error *err);
  */
 PyObject *cprof__text(const char *text);
 
+/*
+ * Forget the exception that is set, as a stranger's failure is not the
+ * program's: 0. An interrupt, and what ends a greenlet, stays: -1.
+ */
+int cprof__clear_failure(void);
+
 /* Add the type `Server` to the module. 0, or -1 with an exception set. */
 int cprof__server_add(PyObject *module);
 
@@ -46,10 +52,11 @@ int cprof__interpreter(struct cprof_sampler_options *ret);
 
 /*
  * Records of the ring reach Python from open to close. Open may be called with
- * and without the GIL; close with it, and gives it up while it waits.
+ * and without the GIL; close with it, and gives it up while it waits. -1 with
+ * an exception set where it was interrupted.
  */
 int cprof__log_open(struct cprof_error *err);
-void cprof__log_close(void);
+int cprof__log_close(void);
 
 /* What an agent has to have done in a forked child; without the GIL. */
 void cprof__in_child(void);
@@ -69,7 +76,9 @@ PyObject *cprof__give_no_token(PyObject *self, PyObject *args);
 PyObject *cprof__collect(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *cprof__walk_self(PyObject *self, PyObject *noargs);
 PyObject *cprof__line_at(PyObject *self, PyObject *args);
-PyObject *cprof__speak_through(PyObject *self, PyObject *arg);
+PyObject *cprof__speak_through(PyObject *self, PyObject *args);
+PyObject *cprof__speak(PyObject *self, PyObject *noargs);
+PyObject *cprof__call_in_main(PyObject *self, PyObject *arg);
 PyObject *cprof__call_in_child(PyObject *self, PyObject *arg);
 PyObject *cprof__decode_profile(PyObject *self, PyObject *arg);
 

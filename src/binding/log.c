@@ -16,8 +16,12 @@
 #include "base/log.h"
 #include "base/thread.h"
 
-/* The callable (level, text); never freed, for the thread may be within it. */
-static PyObject *speaker;
+/*
+ * The callable (level, text) that speaks, and the one () that has speak()
+ * called, by the thread or by whom the program's locks are for. Never freed,
+ * for the thread may be within them.
+ */
+static PyObject *speaker, *hearer;
 
 static struct {
 	pthread_mutex_t lock;	/* protects what follows */
@@ -26,45 +30,58 @@ static struct {
 	bool ready; /* `changed` and the fork handler are */
 } thread = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static void speak(long level, const char *words)
+static int speak(long level, const char *words)
 {
 	PyObject *text = cprof__text(words), *result = NULL;
 
 	if (text)
 		result = PyObject_CallFunction(speaker, "lO", level, text);
-	/* A handler's failure is not the program's. */
-	if (!result)
-		PyErr_Clear();
 	Py_XDECREF(result);
 	Py_XDECREF(text);
+	return result ? 0 : cprof__clear_failure();
 }
 
-/* Speak all there is. With the GIL held. */
-static void speak_all(void)
+/* Speak all there is. With the GIL held; -1 where it was interrupted. */
+static int speak_all(void)
 {
 	struct cprof_log_record record;
 	uint64_t lost = cprof_log_take_lost();
 	char text[64];
 
 	while (speaker && cprof_log_pop(&record))
-		speak(record.level, record.text);
+		if (speak(record.level, record.text) < 0)
+			return -1;
 	if (!speaker || !lost)
-		return;
+		return 0;
 	snprintf(text, sizeof(text), "%llu log messages were lost",
 		(unsigned long long)lost);
-	speak(CPROF_WARNING, text);
+	return speak(CPROF_WARNING, text);
+}
+
+/* With the GIL held. */
+static void hear(void)
+{
+	PyObject *result;
+
+	if (!hearer)
+		return;
+	result = PyObject_CallObject(hearer, NULL);
+	if (!result)
+		PyErr_Clear();
+	Py_XDECREF(result);
 }
 
 static void *run(void *arg)
 {
 	PyGILState_STATE gil;
+	uint64_t heard = 0;
 
 	(void)arg;
 	cprof_thread_name(CPROF_THREAD_PREFIX "log");
 	/* Closed means that the interpreter may be ending: no GIL then. */
-	while (cprof_log_wait()) {
+	while ((heard = cprof_log_wait(heard))) {
 		gil = PyGILState_Ensure();
-		speak_all();
+		hear();
 		PyGILState_Release(gil);
 	}
 	pthread_mutex_lock(&thread.lock);
@@ -112,7 +129,7 @@ int cprof__log_open(struct cprof_error *err)
 /* A handler that blocks holds the thread: it is not waited for longer. */
 #define CLOSE_BOUND_NS (200 * CPROF_NS_PER_MS)
 
-void cprof__log_close(void)
+int cprof__log_close(void)
 {
 	int64_t when_ns = cprof_now_ns() + CLOSE_BOUND_NS;
 	bool stuck;
@@ -127,8 +144,7 @@ void cprof__log_close(void)
 	pthread_mutex_unlock(&thread.lock);
 	Py_END_ALLOW_THREADS
 	/* It is within a handler: whoever speaks now waits for its lock. */
-	if (!stuck)
-		speak_all();
+	return stuck ? 0 : speak_all();
 }
 
 /*
@@ -145,11 +161,26 @@ static void make_gil(void)
 		init();
 }
 
-PyObject *cprof__speak_through(PyObject *self, PyObject *arg)
+PyObject *cprof__speak_through(PyObject *self, PyObject *args)
+{
+	PyObject *through, *call;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "OO", &through, &call))
+		return NULL;
+	make_gil();
+	Py_INCREF(through);
+	Py_INCREF(call);
+	speaker = through;
+	hearer = call;
+	Py_RETURN_NONE;
+}
+
+PyObject *cprof__speak(PyObject *self, PyObject *noargs)
 {
 	(void)self;
-	make_gil();
-	Py_INCREF(arg);
-	speaker = arg;
+	(void)noargs;
+	if (speak_all() < 0)
+		return NULL;
 	Py_RETURN_NONE;
 }

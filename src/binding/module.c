@@ -31,8 +31,12 @@ static PyMethodDef methods[] = {
 		"The calling thread's stack as the sampler reads it." },
 	{ "line_at", cprof__line_at, METH_VARARGS,
 		"The line of an instruction, by the sampler's decoder." },
-	{ "speak_through", cprof__speak_through, METH_O,
-		"Set what log records go to: a callable (level, text)." },
+	{ "speak_through", cprof__speak_through, METH_VARARGS,
+		"Set what log records go to, and who has speak() called." },
+	{ "speak", cprof__speak, METH_NOARGS,
+		"Speak the log records that there are." },
+	{ "call_in_main", cprof__call_in_main, METH_O,
+		"Have the main thread call a callable ()." },
 	{ "call_in_child", cprof__call_in_child, METH_O,
 		"Set what is called in a forked child: a callable ()." },
 	{ "decode_profile", cprof__decode_profile, METH_O,
@@ -88,6 +92,15 @@ PyObject *cprof__raise(const struct cprof_error *err)
 		PyErr_SetString(PyExc_RuntimeError, err->message);
 		return NULL;
 	}
+}
+
+int cprof__clear_failure(void)
+{
+	if (!PyErr_ExceptionMatches(PyExc_Exception) &&
+		!PyErr_ExceptionMatches(PyExc_SystemExit))
+		return -1;
+	PyErr_Clear();
+	return 0;
 }
 
 PyObject *cprof__text(const char *text)

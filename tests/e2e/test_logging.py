@@ -193,6 +193,32 @@ def test_a_handler_that_blocks_stops_neither_profiling_nor_the_end(
     assert program.stderr() == ""
 
 
+def test_an_interrupt_that_comes_within_a_handler_is_not_lost(service, launch):
+    """In stop(), which speaks what there is, or in a greenlet."""
+    text = """
+import sys
+import googlecloudprofiler
+from googlecloudprofiler import _native
+
+def interrupt(level, text):
+    raise KeyboardInterrupt
+
+googlecloudprofiler.start(service="web")
+_native.speak_through(interrupt, lambda: None)
+sys.stdin.readline()
+try:
+    googlecloudprofiler.stop()
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    service.on_create.append(assign("WALL", 0.1))
+    program = launch(text, service=service)
+    service.wait_updated(1)
+    program.say()
+    assert program.line() == "interrupted"
+    assert program.end() == 0
+
+
 def test_more_words_than_there_is_room_for_are_counted(service, launch):
     service.create_default = assign("WALL", 0.1)
     text = """

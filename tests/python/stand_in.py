@@ -28,7 +28,7 @@ class Native:
     def walk_self(self):
         raise AssertionError("the self-test is not run here")
 
-    def speak_through(self, speaker):
+    def speak_through(self, speaker, hearer):
         pass
 
     def call_in_child(self, hook):

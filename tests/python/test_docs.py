@@ -14,7 +14,9 @@ QUIET = ("CPROF_DEBUG", "CPROF_INFO")
 LITERALS = r'((?:"(?:\\.|[^"\\])*"\s*)+)'
 ADVICE = re.compile(r"\[CPROF_TROUBLE_\w+\] =\s*" + LITERALS)
 LOG = re.compile(r"\bcprof_log\(\s*([^,\"]+?),\s*" + LITERALS)
-SPOKEN = re.compile(r"snprintf\(text, [^,]+, " + LITERALS + r"[^;]*;\s*speak\((\w+)")
+SPOKEN = re.compile(
+    r"snprintf\(text, [^,]+, " + LITERALS + r"[^;]*;\s*(?:return )?speak\((\w+)"
+)
 FAILED = re.compile(r"cprof_fail\(err, CPROF_EAUTH,\s*" + LITERALS)
 
 

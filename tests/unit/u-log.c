@@ -55,7 +55,7 @@ static void *wait_for_one(void *arg)
 {
 	bool *was_open = arg;
 
-	*was_open = cprof_log_wait();
+	*was_open = cprof_log_wait(0);
 	return NULL;
 }
 
@@ -84,18 +84,30 @@ void test_log__closing_ends_the_wait(void)
 	cprof_log_abandon();
 }
 
+/* Whoever has heard of a record need not have popped it. */
+void test_log__the_wait_is_for_what_was_not_heard_of(void)
+{
+	cprof_log(CPROF_INFO, "one");
+	cprof_log(CPROF_INFO, "two");
+	CHECK_EQ(cprof_log_wait(1), 2);
+	cprof_log_abandon();
+	cprof_log(CPROF_INFO, "three");
+	CHECK_EQ(cprof_log_wait(0), 1);
+	cprof_log_abandon();
+}
+
 void test_log__a_closed_ring_gives_its_records_and_opens_again(void)
 {
 	struct cprof_log_record r;
 
 	cprof_log_close();
 	cprof_log(CPROF_INFO, "late");
-	CHECK(!cprof_log_wait());
+	CHECK(!cprof_log_wait(0));
 	CHECK(cprof_log_pop(&r));
 	CHECK_STR(r.text, "late");
 	cprof_log_open();
 	cprof_log(CPROF_INFO, "new");
-	CHECK(cprof_log_wait());
+	CHECK(cprof_log_wait(0));
 	CHECK(cprof_log_pop(&r));
 	CHECK_STR(r.text, "new");
 }
@@ -111,7 +123,7 @@ void test_log__abandoning_makes_it_new(void)
 	CHECK(!cprof_log_pop(&r));
 	CHECK_EQ(cprof_log_take_lost(), 0);
 	cprof_log(CPROF_INFO, "the child's");
-	CHECK(cprof_log_wait());
+	CHECK(cprof_log_wait(0));
 	CHECK(cprof_log_pop(&r));
 	CHECK_STR(r.text, "the child's");
 }
