@@ -67,17 +67,17 @@ def run(argv, stdin=subprocess.DEVNULL, timeout=PATIENCE_S, **more):
     return done.stdout
 
 
-def use(python, site, tmp_path, fork=True):
+def use(python, site, tmp_path, emulated=False):
     """Profile a program on `python`, and its child, against a service on the same."""
     said = run(
         [
             *(python, os.path.join(HERE, "use.py"), python, str(tmp_path / "store")),
-            *([] if fork else ["--no-fork"]),
+            *(["--emulated"] * emulated),
         ],
         env=environment(site),
         cwd=str(tmp_path),
     )
-    child = "child CPU child WALL " * fork
+    child = "" if emulated else "child CPU child WALL "
     assert said == "stored: %sparent CPU parent WALL\n" % child
 
 
