@@ -4,7 +4,6 @@ What is secret in them is in no message and no log. A file is handed on by its p
 the agent reads it again when it has changed.
 """
 
-import json
 import os
 from collections import namedtuple
 
@@ -93,6 +92,8 @@ def _read_object(path):
         ) from None
     if len(data) > _MAX_BYTES:
         raise CredentialsError("credentials file '%s' is too long" % path)
+    import json  # not for those who have no file
+
     # Not `from e`: the parser's message may hold a piece of the file.
     try:
         content = json.loads(data.decode("utf-8"))

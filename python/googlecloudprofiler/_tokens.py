@@ -2,13 +2,13 @@
 
 The agent's own thread never runs Python, so a thread here asks: an object of
 google.auth where start(credentials=...) was called, and _exchange for files that need
-it.
+it. Most programs need neither, nor the modules that both do, whose memory each fork
+would copy: they are imported where they are used.
 """
 
-import datetime
 import threading
 
-from googlecloudprofiler import _credentials, _exchange
+from googlecloudprofiler import _credentials
 
 # As google.auth does: a token with less than this left, in seconds, is as good as old.
 _MARGIN_S = 225
@@ -23,6 +23,8 @@ def find_source(options, credentials):
     tokens by itself."""
     kind = options["credentials_type"]
     if kind in ("authorized_user", "external_account"):
+        from googlecloudprofiler import _exchange
+
         return _exchange.FileTokens(options["credentials_path"])
     return credentials if kind == "object" else None
 
@@ -56,6 +58,8 @@ class Refresher:
                 rest = self._renew()
                 pause = _RETRY_S[0]
             except Exception as e:  # whatever a stranger's object raises
+                from googlecloudprofiler import _exchange
+
                 if isinstance(e, _exchange.ExchangeError):
                     self._fail(e.words, e.refused)
                 else:
@@ -103,6 +107,8 @@ def _make_request():
 
 def _seconds_left(credentials):
     """An hour for a token that does not say. `expiry` is UTC without saying so."""
+    import datetime
+
     expiry = getattr(credentials, "expiry", None)
     if expiry is None:
         return 3600.0
