@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/limits.h"
 
@@ -49,31 +48,29 @@ void cprof_cores_map(const char *path)
 	pthread_mutex_unlock(&cores.lock);
 }
 
-int cprof_cores_copy(void)
+struct cprof_copy cprof_cores_copy(void)
 {
+	struct cprof_copy copy = { .fd = -1 };
 	struct cprof_error err;
 	bool wanted;
-	int copy = -1;
 
 	pthread_mutex_lock(&cores.lock);
 	wanted = spare_is_wanted();
 	pthread_mutex_unlock(&cores.lock);
 	/* The path does not change once there is a core. */
-	if (wanted && cprof_transport_copy(cores.path, CPROF_COPY_IN_MEMORY,
-			      &copy, &err) < 0)
-		cprof_transport_copy(
-			cores.path, CPROF_COPY_ON_DISK, &copy, &err);
+	if (wanted && cprof_copy_create(cores.path, CPROF_COPY_IN_MEMORY, &copy,
+			      &err) < 0)
+		cprof_copy_create(cores.path, CPROF_COPY_ON_DISK, &copy, &err);
 	return copy;
 }
 
-static void map_spare(int copy)
+static void map_spare(const struct cprof_copy *copy)
 {
 	struct cprof_error err;
 	int r = cprof_fail(&err, CPROF_EIO, "no room for a copy of it");
 
-	if (copy >= 0)
-		r = cprof_transport_load_copy(
-			copy, cores.copies + 1, &cores.spare, &err);
+	if (copy->fd >= 0)
+		r = cprof_copy_load(copy, cores.copies + 1, &cores.spare, &err);
 	if (r < 0)
 		cprof_fail(&cores.why, CPROF_EUNSUPPORTED,
 			"no second gRPC core could be mapped: %s", err.message);
@@ -81,14 +78,13 @@ static void map_spare(int copy)
 		cores.copies++;
 }
 
-void cprof_cores_refill(int copy)
+void cprof_cores_refill(struct cprof_copy copy)
 {
 	pthread_mutex_lock(&cores.lock);
 	if (spare_is_wanted())
-		map_spare(copy);
+		map_spare(&copy);
 	pthread_mutex_unlock(&cores.lock);
-	if (copy >= 0)
-		close(copy);
+	cprof_copy_close(&copy);
 }
 
 int cprof_cores_take(

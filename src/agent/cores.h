@@ -2,6 +2,7 @@
 #define CPROF_AGENT_CORES_H
 
 #include "base/error.h"
+#include "transport/copy.h"
 #include "transport/transport.h"
 
 /*
@@ -18,13 +19,13 @@
 void cprof_cores_map(const char *path);
 
 /*
- * A copy of core's file, where the next refill has a use for it, or -1. This is
- * the part that takes long, and wants nothing kept from anyone.
+ * A copy of core's file, where the next refill has a use for it. This is the
+ * part that takes long, and wants nothing kept from anyone.
  */
-int cprof_cores_copy(void);
+struct cprof_copy cprof_cores_copy(void);
 
 /* Map a spare for children to come, from the copy, which is closed. */
-void cprof_cores_refill(int copy);
+void cprof_cores_refill(struct cprof_copy copy);
 
 /*
  * The core of this process. CPROF_EIO where it could not be mapped,

@@ -134,7 +134,8 @@ PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs)
 	struct cprof_error err;
 	const char *path;
 	double unused;
-	int r, copy;
+	struct cprof_copy copy;
+	int r;
 
 	(void)self;
 	if (cprof__interpreter(&opts.sampler) < 0 ||

@@ -14,7 +14,7 @@ static void *run(void *unused)
 {
 	PyGILState_STATE gil;
 	PyObject *result;
-	int copy;
+	struct cprof_copy copy;
 
 	(void)unused;
 	cprof_thread_name(CPROF_THREAD_PREFIX "fork");

@@ -186,22 +186,4 @@ struct cprof_transport {
 int cprof_transport_load(const char *path, const struct cprof_transport **ret,
 	struct cprof_error *err);
 
-/*
- * Copy the file at `path`, for another core beside the first: into memory or a
- * temporary file without a name. `ret` is a descriptor that the caller closes.
- */
-enum cprof_transport_copy_kind {
-	CPROF_COPY_IN_MEMORY,
-	CPROF_COPY_ON_DISK
-};
-int cprof_transport_copy(const char *path, enum cprof_transport_copy_kind kind,
-	int *ret, struct cprof_error *err);
-
-/*
- * As cprof_transport_load(), of such a copy. `number`, from 1, tells the copies
- * of a process and its parents apart.
- */
-int cprof_transport_load_copy(int fd, unsigned int number,
-	const struct cprof_transport **ret, struct cprof_error *err);
-
 #endif

@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 PROGRAM = """
+import logging
 import os
 import subprocess
 import sys

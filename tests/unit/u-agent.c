@@ -197,14 +197,14 @@ static struct server serve(void)
 	struct cprof_server_options opts = { .address = "127.0.0.1:0",
 		.max_request_bytes = CPROF_MAX_REQUEST_BYTES };
 	struct server server;
-	int copy;
+	struct cprof_copy copy;
 
 	/* Not the agent's core, whose threads have other descriptors. */
-	CHECK_EQ(cprof_transport_copy(
+	CHECK_EQ(cprof_copy_create(
 			 TRANSPORT_PATH, CPROF_COPY_ON_DISK, &copy, NULL),
 		0);
-	CHECK_EQ(cprof_transport_load_copy(copy, 99, &server.t, NULL), 0);
-	close(copy);
+	CHECK_EQ(cprof_copy_load(&copy, 99, &server.t, NULL), 0);
+	cprof_copy_close(&copy);
 	CHECK_EQ(server.t->start(false, NULL), 0);
 	CHECK_EQ(server.t->server_create(&opts, &server.s, NULL), 0);
 	snprintf(server.target, sizeof(server.target), "127.0.0.1:%d",

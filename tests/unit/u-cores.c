@@ -98,7 +98,7 @@ void test_cores__without_a_copy_it_is_told_that_there_was_no_room(void)
 	struct cprof_error err;
 
 	cprof_cores_map(TRANSPORT_PATH);
-	cprof_cores_refill(-1);
+	cprof_cores_refill((struct cprof_copy){ .fd = -1 });
 	cprof_cores_abandon();
 	CHECK_EQ(cprof_cores_take(&core, &err), CPROF_EUNSUPPORTED);
 	CHECK(strstr(err.message, is_alone() ? "no room" : "shares libraries"));
