@@ -44,10 +44,12 @@ def _module(name, *path):
     return module
 
 
-# Another package than the installed one, such as one that was made for a wheel.
+# Another package than the installed one, such as one that was made for a wheel. Where
+# programs run on another Python (CPROF_PYTHON), it may not load here.
 SITE = os.environ.get("CPROF_SITE")
 if SITE:
-    sys.path.insert(0, SITE)
+    if "CPROF_PYTHON" not in os.environ:
+        sys.path.insert(0, SITE)
     os.environ["PYTHONPATH"] = SITE
 
 _make_main = _module("make_main", "tests", "unit", "make-main.py")

@@ -1,9 +1,16 @@
 """Which transport the package under test has: marks for tests that want one of them."""
 
-import pytest
-from googlecloudprofiler import _native, _options
+import subprocess
 
-_alone = _native.transport(_options.transport_path())[1]
+import pytest
+from program import PYTHON
+
+_TELL = """
+from googlecloudprofiler import _native, _options
+print(_native.transport(_options.transport_path())[1])
+"""
+
+_alone = subprocess.check_output([PYTHON, "-c", _TELL]) == b"True\n"
 
 bundled = pytest.mark.skipif(not _alone, reason="needs the bundled transport")
 systems = pytest.mark.skipif(_alone, reason="needs the system's transport")

@@ -2,11 +2,10 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 from fake_service import FakeService
-from program import Program
+from program import PYTHON, Program
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def launch(tmp_path_factory, request):
     its agent will find that one. It is killed when the test ends."""
     running = []
 
-    def start(text, *args, service=None, python=sys.executable, **environ):
+    def start(text, *args, service=None, python=PYTHON, **environ):
         if service is not None:
             environ.setdefault("GOOGLE_CLOUD_PROFILER_ENDPOINT", service.endpoint)
         folder = tmp_path_factory.mktemp("program")

@@ -12,6 +12,8 @@ from fake_service import PATIENCE_S, eventually
 
 # A folder with the package to test in place of the installed one.
 SITE = os.environ.get("CPROF_SITE")
+# What runs the programs.
+PYTHON = os.environ.get("CPROF_PYTHON", sys.executable)
 
 # What a machine may have set and the tests must not depend on.
 _FOREIGN = (
@@ -26,13 +28,16 @@ def clean_environment(home):
     environ["HOME"] = str(home)
     if SITE:
         environ["PYTHONPATH"] = SITE
+    if sys.executable != PYTHON:
+        # From 3.12 on Python minds threads at a fork, and ours are some.
+        environ["PYTHONWARNINGS"] = "ignore::DeprecationWarning"
     return environ
 
 
 class Program:
     """A running program: it prints lines, and reads lines to go on."""
 
-    def __init__(self, directory, text, args=(), environ=None, python=sys.executable):
+    def __init__(self, directory, text, args=(), environ=None, python=PYTHON):
         self.path = str(directory / "program.py")
         with open(self.path, "w", encoding="utf-8") as file:
             file.write(text)

@@ -10,21 +10,9 @@ import sys
 import sysconfig
 
 import bare
-import find
-import pytest
 import wheels
 
 pytestmark = wheels.needed
-
-
-@pytest.fixture
-def musl():
-    """The root of a Python for musl, as tests/interpreters/musl.sh makes it."""
-    tail = "/usr/local/bin/python3"
-    for python in find.pythons():
-        if python.kind == "musl" and python.path.endswith(tail):
-            return python.path[: -len(tail)]
-    return pytest.skip("no Python for musl: see tests/interpreters/musl.sh")
 
 
 def stage(musl, path):
