@@ -436,6 +436,7 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	const struct cprof_thread_ref *thread, struct cprof_chain_hint *hint,
 	uint32_t tick, struct cprof_stack *ret)
 {
+	uint64_t gone_before = w->stats.gone_frames;
 	enum cprof_walk how;
 	int standing = 0;
 
@@ -461,5 +462,8 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	save_places(w, hint);
 	cut_stale(w, standing, tick);
 	name_all(w, how, standing, tick, ret);
+	/* To be walked again: it may have its names then. */
+	if (w->stats.gone_frames != gone_before)
+		hint->print = 0;
 	return how;
 }

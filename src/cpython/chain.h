@@ -66,23 +66,24 @@ struct cprof_stack {
 #define CPROF_HINT_CUTS	   4
 #define CPROF_HINT_CHUNKS  16
 #define CPROF_HINT_PLACES  64
-#define CPROF_HINT_LEAVES  3
 struct cprof_chain_hint {
 	/* C-stack frames met lately, the newest first. */
 	uintptr_t cframe[CPROF_HINT_CFRAMES];
 	/* Where leaf frames were met lately, the newest first. */
 	uintptr_t cut[CPROF_HINT_CUTS];
 	uint16_t cut_nr;
-	uint16_t cframe_nr, chunk_nr, outside_nr, place_nr, leaf_nr;
+	uint16_t cframe_nr, chunk_nr, outside_nr, place_nr;
 	struct {
 		uintptr_t address;
 		uint32_t len;
 	} chunk[CPROF_HINT_CHUNKS];
 	uint32_t place[CPROF_HINT_PLACES]; /* where its codes lie */
-	/* The leaf frames: a thread that did not move still shows them. */
-	uintptr_t top; /* what the thread's state led to */
-	struct cprof_raw_frame leaf[CPROF_HINT_LEAVES];
-	/* Frames outside of chunks; the memory past `outside_nr` is unused. */
+	/* All frames of the chain as a number (cpython/glance.h); 0 if it was
+	 * not whole, or not all of its code was known. */
+	uint64_t print;
+	/* Frames outside of chunks, the first of them the chain's, leaf first;
+	 * the memory past `outside_nr` is unused. */
+	uint16_t chain_outside_nr;
 	uintptr_t outside[];
 };
 

@@ -1,6 +1,8 @@
 /* Runs within a tick: no allocation, no lock. */
 #include "cpython/gather.h"
 
+#include "cpython/glance.h"
+
 /*
  * Frames that are looked at besides those of the last chain: suspended
  * generators, and where all frames are objects of their own, those that ended
@@ -562,6 +564,7 @@ static void save_outside(
 		if (hint->outside_nr < max)
 			hint->outside[hint->outside_nr++] =
 				g->outside[g->visited[i]].address;
+	hint->chain_outside_nr = hint->outside_nr;
 	for (int i = 0; i < g->outside_nr && others; i++) {
 		if (g->outside[i].visited || hint->outside_nr == max)
 			continue;
@@ -585,11 +588,9 @@ void cprof__gather_save(struct cprof_gather *g,
 	hint->cframe_nr = 0;
 	for (int i = 0; i < g->cframe_nr; i++)
 		hint->cframe[hint->cframe_nr++] = g->cframe_at[i];
-	hint->top = chain->whole ? chain->top : 0;
-	hint->leaf_nr = 0;
-	for (int i = 0; i < chain->nr && i < CPROF_HINT_LEAVES; i++)
-		if (chain->whole)
-			hint->leaf[hint->leaf_nr++] = chain->frame[i];
+	hint->print = chain->whole;
+	for (int i = 0; i < chain->nr && chain->whole; i++)
+		hint->print = cprof_chain_print(hint->print, &chain->frame[i]);
 	if (chain->nr)
 		add_recent(g->cut, &g->cut_nr, CPROF_HINT_CUTS,
 			chain->frame[0].frame);

@@ -9,11 +9,13 @@
 #include "base/clock.h"
 #include "base/limits.h"
 
-/* What the one copy at the beginning of a tick tells of a thread. */
+/* What a tick first tells of a thread, by its clock and one copy for all. */
 enum look {
-	LOOK_STILL, /* its leaf frames are as they were */
-	LOOK_MOVED,
-	LOOK_STALE /* it is not on the list any more, or not where it was */
+	LOOK_NOT_DUE,
+	LOOK_STILL, /* it did not run since its stack was copied */
+	LOOK_SAME,  /* it ran a little, without the GIL, and has that stack */
+	LOOK_MOVED, /* or may have */
+	LOOK_STALE  /* it is not on the list any more, or not where it was */
 };
 
 static struct cprof_live *live_at(struct cprof_window *w, int i)
@@ -57,6 +59,7 @@ static struct cprof_live new_live(struct cprof_window *w,
 		.visited_wall_ns = w->wall_ns - w->weight_ns,
 		.cpu_first_ns = -1,
 		.cpu_last_ns = -1,
+		.cpu_seen_ns = -1,
 		.hint = hint,
 	};
 }
@@ -118,83 +121,33 @@ static void refresh_list(struct cprof_window *w)
 }
 
 /*
- * Threads looked at in one tick, for the room in the peek list: three elements
- * and the leaf frames each. More come in turn.
+ * Threads looked at in one tick, and elements that their frames may take, for
+ * the room in the peek list. More come in turn.
  */
-#define MAX_DUE 1200
+#define MAX_DUE	   1200
+#define MAX_FRAMES 5000
 
 /*
- * Of many threads, those that have not moved for long are visited in rotation,
- * by a number that stays while others come and go.
+ * Of many threads, those that do not move are visited ever more seldom, in
+ * rotation, by a number that stays while others come and go.
  */
 static bool is_due(const struct cprof_window *w, int i)
 {
 	const struct cprof_live *t = &w->live[w->live_of[i]];
+	uint32_t every = 1;
 
-	return w->threads->nr <= CPROF_HOT_THREADS ||
-	       t->still_ticks < CPROF_COLD_TICKS || w->closing ||
-	       (w->tick + w->live_of[i]) % CPROF_COLD_TICKS == 0;
+	if (w->threads->nr <= CPROF_HOT_THREADS || w->closing)
+		return true;
+	for (uint32_t n = 0; n < t->still_looks && every < CPROF_COLD_TICKS;
+		n++)
+		every *= 2;
+	return (w->tick + w->live_of[i]) % every == 0;
 }
 
 static bool is_first(const struct cprof_window *w, const struct cprof_live *t)
 {
 	return t->ref.link ==
 	       t->ref.interp + w->opts->layout->interp.threads_head;
-}
-
-/* Put on the list what shows whether a thread lives and moved. */
-static void want_look(struct cprof_window *w, struct cprof_live *t)
-{
-	const struct cprof_layout *lay = w->opts->layout;
-
-	t->state = cprof_peek_add(w->peek, t->ref.state, lay->thread.size);
-	if (lay->cframe.size)
-		t->cframe = cprof_peek_add(
-			w->peek, t->hint->cframe[0], lay->cframe.size);
-	for (int i = 0; i < t->hint->leaf_nr; i++)
-		t->leaf[i] = cprof_peek_add(
-			w->peek, t->hint->leaf[i].frame, lay->frame.size);
-}
-
-/* The frame that the state leads to, of which the copy is at `state`. */
-static bool find_top(const struct cprof_window *w, const struct cprof_live *t,
-	const void *state, uintptr_t *ret)
-{
-	const struct cprof_layout *lay = w->opts->layout;
-	const void *cframe;
-
-	if (!lay->cframe.size) {
-		*ret = cprof_load_ptr(state, lay->thread.current_frame);
-		return true;
-	}
-	cframe = cprof_peek_at(w->peek, t->cframe);
-	if (!cframe ||
-		cprof_load_ptr(state, lay->thread.cframe) != t->hint->cframe[0])
-		return false;
-	*ret = cprof_load_ptr(cframe, lay->cframe.current_frame);
-	return true;
-}
-
-static bool leaf_still(const struct cprof_window *w, const struct cprof_live *t,
-	const void *state)
-{
-	const struct cprof_layout *lay = w->opts->layout;
-	uintptr_t top;
-
-	if (!t->tally || !find_top(w, t, state, &top) || top != t->hint->top)
-		return false;
-	for (int i = 0; i < t->hint->leaf_nr; i++) {
-		const struct cprof_raw_frame *f = &t->hint->leaf[i];
-		const void *at = cprof_peek_at(w->peek, t->leaf[i]);
-		struct cprof_raw_frame now;
-
-		if (!at)
-			return false;
-		now = cprof_frame_read(lay, f->frame, at);
-		if (!cprof_frame_same_place(&now, f))
-			return false;
-	}
-	return true;
 }
 
 static bool is_taken(const struct cprof_window *w, int32_t tid)
@@ -216,13 +169,26 @@ static bool is_attached(const struct cprof_layout *lay, const void *state)
 	return (word & lay->thread.attached_mask) == lay->thread.attached_value;
 }
 
+/*
+ * What waits for the GIL, or anything else, wakes up for some microseconds now
+ * and then; a thread that had the GIL long enough to call something else, and
+ * came back, most often used more.
+ */
+static bool used_little(
+	const struct cprof_window *w, const struct cprof_live *t)
+{
+	return t->cpu_seen_ns >= 0 && t->cpu_now_ns >= 0 &&
+	       t->cpu_now_ns - t->cpu_seen_ns <=
+		       (w->wall_ns - t->visited_wall_ns) / 32;
+}
+
 /* `holder` is the state that has the GIL, where one word tells (to 3.11). */
 static enum look look(
 	const struct cprof_window *w, struct cprof_live *t, uintptr_t holder)
 {
 	const struct cprof_layout *lay = w->opts->layout;
 	const void *link = cprof_peek_at(w->peek, t->link);
-	const void *state = cprof_peek_at(w->peek, t->state);
+	const void *state = cprof_peek_at(w->peek, t->glance.state);
 
 	if (!link || cprof_load_ptr(link, 0) != t->ref.state || !state ||
 		cprof_load_u64(state, lay->thread.id) != t->ref.id)
@@ -236,7 +202,11 @@ static enum look look(
 			? cprof_load_ptr(state, lay->thread.cframe) !=
 				  t->ref.state + lay->thread.root_cframe
 			: cprof_load_ptr(state, lay->thread.current_frame) != 0;
-	return leaf_still(w, t, state) ? LOOK_STILL : LOOK_MOVED;
+	return t->tally && !t->holds_gil && used_little(w, t) &&
+			       cprof_glance_same(
+				       &t->glance, w->peek, lay, t->hint)
+		       ? LOOK_SAME
+		       : LOOK_MOVED;
 }
 
 /*
@@ -273,10 +243,19 @@ static void learn_tid(struct cprof_window *w, struct cprof_live *t)
 		seen->tid = tid;
 }
 
+static int64_t read_clock(
+	const struct cprof_window *w, const struct cprof_live *t)
+{
+	int32_t tid = w->seen[t->seen].tid;
+
+	return tid ? cprof_thread_cpu_ns(tid) : -1;
+}
+
+/* Its clock, or what that showed last. */
 static int64_t read_cpu(struct cprof_window *w, struct cprof_live *t)
 {
 	struct cprof_seen *seen = &w->seen[t->seen];
-	int64_t cpu_ns = seen->tid ? cprof_thread_cpu_ns(seen->tid) : -1;
+	int64_t cpu_ns = read_clock(w, t);
 	const struct cprof_task *before;
 
 	if (cpu_ns < 0)
@@ -321,36 +300,70 @@ static void charge(struct cprof_window *w, struct cprof_live *t, bool cpu)
 	}
 }
 
-static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
+static void walk(struct cprof_window *w, struct cprof_live *t)
 {
-	int64_t before_ns, after_ns;
-	bool cpu;
+	int64_t before_ns = read_cpu(w, t), after_ns;
+	enum cprof_walk how =
+		cprof_walk(w->walker, &t->ref, t->hint, w->tick, w->stack);
 
-	learn_tid(w, t);
-	before_ns = read_cpu(w, t);
-	if (how == LOOK_STILL && t->tally && before_ns == t->cpu_last_ns) {
-		t->still_ticks++;
-		charge(w, t, false);
-		return;
-	}
-	t->still_ticks = 0;
-	if (cprof_walk(w->walker, &t->ref, t->hint, w->tick, w->stack) ==
-		CPROF_WALK_ENDED) {
+	if (how == CPROF_WALK_ENDED) {
 		w->list_stale = true;
 		return;
 	}
 	after_ns = read_cpu(w, t);
-	cpu = on_cpu(w, t, before_ns, after_ns);
+	t->on_cpu = on_cpu(w, t, before_ns, after_ns);
+	t->cpu_seen_ns = t->hint->print ? before_ns : -1;
 	t->cpu_last_ns = after_ns;
 	t->tally = cprof_stacks_tally(w->stacks, t->seen, w->stack);
-	charge(w, t, cpu);
+	charge(w, t, t->on_cpu);
+}
+
+static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
+{
+	switch (how) {
+	case LOOK_STILL:
+		t->still_looks++;
+		charge(w, t, false);
+		break;
+	case LOOK_SAME:
+		t->still_looks = 0;
+		t->cpu_seen_ns = t->cpu_last_ns = t->cpu_now_ns;
+		charge(w, t, t->on_cpu);
+		break;
+	case LOOK_MOVED:
+		t->still_looks = 0;
+		learn_tid(w, t);
+		walk(w, t);
+		break;
+	case LOOK_NOT_DUE:
+	case LOOK_STALE:
+		break;
+	}
+}
+
+/*
+ * A clock that stands is proof that the thread did not run. Of one that does
+ * not, the question whether it is on a CPU right now is asked at once.
+ */
+static bool clock_stands(const struct cprof_window *w, struct cprof_live *t)
+{
+	int64_t first_ns = t->tally ? read_clock(w, t) : -1;
+
+	t->cpu_now_ns = INT64_MAX;
+	if (first_ns < 0 || w->coarse_cpu)
+		return false;
+	if (first_ns == t->cpu_seen_ns)
+		return true;
+	t->cpu_now_ns = read_clock(w, t);
+	t->on_cpu = t->cpu_now_ns > first_ns;
+	return false;
 }
 
 /* Look at all threads that are due, in one copy. */
 static void look_at_all(struct cprof_window *w)
 {
-	uint8_t *due = w->due;
-	int current, due_nr = 0;
+	int current, due_nr = 0, frames = 0;
+	uint8_t *looks = w->looks;
 	uintptr_t holder;
 	const void *at;
 
@@ -361,13 +374,20 @@ static void look_at_all(struct cprof_window *w)
 			      w->threads->nr);
 		struct cprof_live *t = live_at(w, i);
 
-		due[i] = due_nr < MAX_DUE && is_due(w, i);
-		due_nr += due[i];
+		looks[i] = LOOK_NOT_DUE;
+		if (due_nr < MAX_DUE && is_due(w, i)) {
+			due_nr++;
+			looks[i] = clock_stands(w, t) ? LOOK_STILL : LOOK_MOVED;
+		}
 		/* New threads show at the head of a list, whoever is due. */
-		if (due[i] || is_first(w, t))
+		if (looks[i] == LOOK_MOVED || is_first(w, t))
 			t->link = cprof_peek_add(w->peek, t->ref.link, 8);
-		if (due[i])
-			want_look(w, t);
+		if (looks[i] != LOOK_MOVED)
+			continue;
+		t->glance = cprof_glance_want(w->peek, w->opts->layout, &t->ref,
+			t->hint,
+			t->tally && !t->holds_gil && frames < MAX_FRAMES);
+		frames += t->glance.frames;
 	}
 	cprof_peek_run(w->peek);
 	at = cprof_peek_at(w->peek, current);
@@ -376,9 +396,9 @@ static void look_at_all(struct cprof_window *w)
 		struct cprof_live *t = live_at(w, i);
 		const void *link;
 
-		if (due[i]) {
-			due[i] = (uint8_t)(1 + look(w, t, holder));
-			w->list_stale |= due[i] == 1 + LOOK_STALE;
+		if (looks[i] == LOOK_MOVED) {
+			looks[i] = (uint8_t)look(w, t, holder);
+			w->list_stale |= looks[i] == LOOK_STALE;
 		} else if (is_first(w, t)) {
 			link = cprof_peek_at(w->peek, t->link);
 			w->list_stale |= !link || cprof_load_ptr(link, 0) !=
@@ -412,9 +432,8 @@ void cprof__window_tick(struct cprof_window *w, int64_t now_ns)
 	for (int i = 0; i < w->threads->nr; i++) {
 		struct cprof_live *t = live_at(w, i);
 
-		if (w->due[i] && w->due[i] != 1 + LOOK_STALE)
-			visit(w, t, (enum look)(w->due[i] - 1));
-		else if (w->closing && !w->due[i] && t->tally)
+		visit(w, t, (enum look)w->looks[i]);
+		if (w->closing && w->looks[i] == LOOK_NOT_DUE && t->tally)
 			charge(w, t, false); /* no room to look once more */
 	}
 }

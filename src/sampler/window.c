@@ -25,16 +25,27 @@ static int take_arrays(struct cprof_window *w, struct cprof_error *err)
 	w->threads = take(w, 1, sizeof(*w->threads));
 	w->live_of = take(w, CPROF_MAX_THREADS, sizeof(*w->live_of));
 	w->live_before = take(w, CPROF_MAX_THREADS, sizeof(*w->live_before));
-	w->due = take(w, CPROF_MAX_THREADS, sizeof(*w->due));
+	w->looks = take(w, CPROF_MAX_THREADS, sizeof(*w->looks));
 	w->stack = take(w, 1, sizeof(*w->stack));
 	w->live = take(w, CPROF_MAX_THREADS, sizeof(*w->live));
 	w->hints = take(w, CPROF_MAX_THREADS, hint_size);
 	w->seen = take(w, CPROF_MAX_SEEN_THREADS, sizeof(*w->seen));
 	w->task = take(w, CPROF_MAX_THREADS, sizeof(*w->task));
-	if (!w->threads || !w->live_of || !w->live_before || !w->due ||
+	if (!w->threads || !w->live_of || !w->live_before || !w->looks ||
 		!w->stack || !w->live || !w->hints || !w->seen || !w->task)
 		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
 	return 0;
+}
+
+/* Some kernels count the CPU time of threads by the tick, milliseconds each. */
+static bool is_coarse(void)
+{
+	int64_t begin_ns = cprof_now_ns(), cpu_ns = cprof_own_cpu_ns();
+
+	while (cprof_own_cpu_ns() == cpu_ns)
+		if (cprof_now_ns() - begin_ns > 50 * CPROF_NS_PER_US)
+			return true;
+	return false;
 }
 
 int cprof__window_open(const struct cprof_sampler_options *opts,
@@ -60,6 +71,7 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 	r = take_arrays(w, err);
 	if (r < 0)
 		goto fail;
+	w->coarse_cpu = is_coarse();
 	w->task_nr = cprof_tasks_list(w->task, CPROF_MAX_THREADS);
 	w->process_cpu_ns = cprof_process_cpu_ns();
 	w->own_cpu_ns = cprof_own_cpu_ns();

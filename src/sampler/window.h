@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "cpython/chain.h"
 #include "cpython/code.h"
+#include "cpython/glance.h"
 #include "cpython/peek.h"
 #include "cpython/threads.h"
 #include "sampler/sampler.h"
@@ -40,16 +41,21 @@ struct cprof_live {
 	struct cprof_thread_ref ref;
 	uint32_t seen; /* index of its struct cprof_seen */
 	bool in_use;
-	uint32_t still_ticks; /* since it last moved */
+	uint32_t still_looks; /* since it last moved, in a row */
 	uint32_t visited_tick;
 	int64_t visited_wall_ns;	   /* on the window's own clock */
 	int64_t cpu_first_ns, cpu_last_ns; /* -1: not read yet */
-	struct cprof_tally *tally;	   /* NULL: no stack yet */
+	int64_t cpu_seen_ns;	   /* just before its stack was copied, or -1 */
+	struct cprof_tally *tally; /* NULL: no stack yet */
 	struct cprof_chain_hint *hint;
-	/* Of the tick that runs: what its state tells, and elements. */
+	/* Of the tick that runs, or the last look: what its state tells. */
 	uintptr_t thread_id;
 	bool runs, holds_gil;
-	int link, state, cframe, leaf[CPROF_HINT_LEAVES];
+	/* Of the tick that runs. */
+	int64_t cpu_now_ns;
+	bool on_cpu;
+	int link;
+	struct cprof_glance glance;
 };
 
 struct cprof_window {
@@ -63,7 +69,7 @@ struct cprof_window {
 	struct cprof_threads *threads;
 	/* For each thread on the list, and on the one before, its `live`. */
 	uint16_t *live_of, *live_before;
-	uint8_t *due; /* in the tick that runs: 0, or 1 + what the look told */
+	uint8_t *looks; /* in the tick that runs, an enum look of tick.c */
 	struct cprof_stack *stack; /* the one that is being charged */
 	struct cprof_live *live;
 	char *hints; /* for each `live`, cprof_chain_hint_size() bytes */
@@ -72,6 +78,7 @@ struct cprof_window {
 	uint32_t seen_nr;
 	bool list_stale; /* something did not fit: read the list anew */
 	bool closing;	 /* this tick is the last: look at everybody */
+	bool coarse_cpu; /* the threads' clocks stand while these run */
 
 	/* The kernel's threads when the window opened. */
 	struct cprof_task *task;

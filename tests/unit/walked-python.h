@@ -54,7 +54,7 @@ static struct world *open_world_as(uint32_t hexversion)
 	return w;
 }
 
-static struct world *open_world(void)
+static inline struct world *open_world(void)
 {
 	return open_world_as(0x030b07f0);
 }
@@ -70,7 +70,7 @@ static void close_world(struct world *w)
 	free(w);
 }
 
-static enum cprof_walk walk(struct world *w)
+static inline enum cprof_walk walk(struct world *w)
 {
 	struct cprof_thread_ref ref = fake_ref(w->thread);
 	enum cprof_walk how =
@@ -82,12 +82,12 @@ static enum cprof_walk walk(struct world *w)
 	return how;
 }
 
-static uint64_t tries(struct world *w)
+static inline uint64_t tries(struct world *w)
 {
 	return cprof_walker_stats(w->walker)->tries;
 }
 
-static const char *mark(uint32_t code)
+static inline const char *mark(uint32_t code)
 {
 	switch (code) {
 	case CPROF_CODE_GONE:
@@ -105,7 +105,7 @@ static const char *mark(uint32_t code)
 }
 
 /* "leaf@2 mid@1 root@0", with the index of each frame's instruction. */
-static const char *text(struct world *w)
+static inline const char *text(struct world *w)
 {
 	struct cprof_buffer b;
 
@@ -137,7 +137,7 @@ static const char *text(struct world *w)
  */
 #define INTERRUPTED 6
 
-static bool has_mark(const struct world *w, uint32_t code)
+static inline bool has_mark(const struct world *w, uint32_t code)
 {
 	for (int i = 0; i < w->stack->nr; i++)
 		if (w->stack->frame[i].code == code)
@@ -145,7 +145,7 @@ static bool has_mark(const struct world *w, uint32_t code)
 	return false;
 }
 
-static void settled(struct world *w, const char *want)
+static inline void settled(struct world *w, const char *want)
 {
 	for (int i = 0; i < INTERRUPTED; i++) {
 		enum cprof_walk how = walk(w);
@@ -162,7 +162,7 @@ static void settled(struct world *w, const char *want)
 }
 
 /* Walk until the whole stack has its names. */
-static void walk_whole(struct world *w)
+static inline void walk_whole(struct world *w)
 {
 	for (int i = 0; i < INTERRUPTED; i++)
 		if (walk(w) == CPROF_WALK_SETTLED &&
@@ -171,13 +171,13 @@ static void walk_whole(struct world *w)
 	CHECK(!"settled");
 }
 
-static char *push(struct world *w, const char *name, int index)
+static inline char *push(struct world *w, const char *name, int index)
 {
 	return fake_push(w->thread, fake_function(w->py, name), index);
 }
 
 /* A frame in memory of its own, not linked to anything yet. */
-static char *lone_frame(struct world *w, const char *name, int index)
+static inline char *lone_frame(struct world *w, const char *name, int index)
 {
 	char *frame = fake_alloc(w->py, w->py->lay->frame.size + 8U);
 
@@ -186,7 +186,8 @@ static char *lone_frame(struct world *w, const char *name, int index)
 	return frame;
 }
 
-static void link_frame(struct world *w, char *frame, const char *previous)
+static inline void link_frame(
+	struct world *w, char *frame, const char *previous)
 {
 	fake_store(frame, w->py->lay->frame.previous, fake_address(previous));
 }

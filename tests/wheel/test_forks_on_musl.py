@@ -1,4 +1,4 @@
-"""What docs/fork.md promises, with musl: the same tests, on its Python, with the wheel."""
+"""What docs/fork.md promises, with musl: the same tests on its Python and wheel."""
 
 import os
 import subprocess
