@@ -18,5 +18,6 @@ def start(
     zone: Optional[str] = ...,
     instance: Optional[str] = ...,
     credentials: Optional[Any] = ...,
+    wall_threads: str = ...,
 ) -> None: ...
 def stop() -> None: ...

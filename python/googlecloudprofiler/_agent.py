@@ -59,7 +59,8 @@ def start(
     api_endpoint=None,
     zone=None,
     instance=None,
-    credentials=None
+    credentials=None,
+    wall_threads="all"
 ):
     """Start profiling this process. Returns at once; call it from any thread.
 
@@ -93,6 +94,8 @@ def start(
         instance: Label `instance` of each profile. Default: the metadata server's.
         credentials: An object of google.auth, such as google.auth.default()[0], that
             gives the tokens.
+        wall_threads: "all", or "main" for wall profiles of the main thread only, as
+            the original agent made them.
 
     Raises:
         ValueError: A parameter is wrong, or the project, the service or the
@@ -126,6 +129,7 @@ def start(
             zone,
             instance,
             credentials,
+            wall_threads,
         )
         if discovery_service_url:
             _client_logger.warning(

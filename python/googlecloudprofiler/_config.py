@@ -82,6 +82,19 @@ def fit_label(name, value):
     return data[:MAX_LABEL_BYTES].decode("utf-8", "ignore")
 
 
+def check_wall_threads(wall_threads):
+    """Whether wall profiles are of the main thread only.
+
+    Raises:
+        ValueError: It is neither "all" nor "main".
+    """
+    if wall_threads not in ("all", "main"):
+        raise ValueError(
+            "wall_threads must be 'all' or 'main', not %r" % (wall_threads,)
+        )
+    return wall_threads == "main"
+
+
 def check_period_ms(period_ms):
     """The sampling period as an int of nanoseconds.
 

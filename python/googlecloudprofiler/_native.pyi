@@ -19,6 +19,7 @@ def start(
     instance: Optional[str],
     cpu: bool,
     wall: bool,
+    wall_main: bool,
     period_ns: int,
     user_agent: str,
     api_client: str,

@@ -36,6 +36,7 @@ def resolve(
     zone,
     instance,
     credentials_object,
+    wall_threads="all",
 ):
     """The keyword arguments of _native.start(), in the original's order of checks.
 
@@ -79,6 +80,7 @@ def resolve(
         "instance": _config.fit_label("instance", instance),
         "cpu": not disable_cpu,
         "wall": not disable_wall,
+        "wall_main": _config.check_wall_threads(wall_threads),
         "period_ns": _config.check_period_ms(period_ms),
         "user_agent": "gcloud-python-profiler/%s" % __version__,
         "api_client": "gl-python/%s gccl/%s"

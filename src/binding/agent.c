@@ -85,24 +85,26 @@ static int read_options(PyObject *args, PyObject *kwargs,
 	static char *names[] = { "transport_path", "target", "tls", "proxy",
 		"roots", "credentials_type", "credentials_path",
 		"quota_project", "metadata_host", "project", "service",
-		"labels", "zone", "instance", "cpu", "wall", "period_ns",
-		"user_agent", "api_client", "backoff_ns", "timeout_s", NULL };
+		"labels", "zone", "instance", "cpu", "wall", "wall_main",
+		"period_ns", "user_agent", "api_client", "backoff_ns",
+		"timeout_s", NULL };
 	struct cprof_link_options *l = &opts->link;
 	struct cprof_channel_options *ch = &l->profiler.channel;
 	struct cprof_deployment *d = &l->profiler.deployment;
 	const char *credentials_type;
 	PyObject *labels, *roots;
-	int tls, zone, cpu, wall;
+	int tls, zone, cpu, wall, wall_main;
 	long long period_ns, backoff_min_ns = 0, backoff_max_ns = 0;
 
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs,
-		    "sspzO!zzzzzsO!pzppLss|(LL)d", names, transport_path,
+		    "sspzO!zzzzzsO!pzpppLss|(LL)d", names, transport_path,
 		    &ch->target, &tls, &ch->proxy, &PyTuple_Type, &roots,
 		    &credentials_type, &l->key_path, &l->profiler.quota_project,
 		    &l->metadata_host, &d->project, &d->target, &PyTuple_Type,
 		    &labels, &zone, &l->profiler.instance, &cpu, &wall,
-		    &period_ns, &ch->user_agent, &l->profiler.api_client,
-		    &backoff_min_ns, &backoff_max_ns, timeout_s) ||
+		    &wall_main, &period_ns, &ch->user_agent,
+		    &l->profiler.api_client, &backoff_min_ns, &backoff_max_ns,
+		    timeout_s) ||
 		read_labels(labels, d->label, &d->label_nr) < 0 ||
 		read_roots(roots, l) < 0 ||
 		read_credentials(credentials_type, l) < 0)
@@ -122,6 +124,7 @@ static int read_options(PyObject *args, PyObject *kwargs,
 	ch->keepalive_timeout_ns = CPROF_KEEPALIVE_TIMEOUT_NS;
 	ch->max_reply_bytes = CPROF_MAX_REPLY_BYTES;
 	opts->sampler.period_ns = period_ns;
+	opts->sampler.wall_main = wall_main;
 	/* Given by tests only, which cannot wait for a minute and more. */
 	opts->backoff_min_ns = backoff_min_ns;
 	opts->backoff_max_ns = backoff_max_ns;

@@ -2,6 +2,7 @@
 #include "binding/binding.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <string.h>
 
 #include "cpython/peek.h"
@@ -74,6 +75,23 @@ static int check_layout(struct cprof_peek *peek, const struct cprof_layout *lay,
 	return cprof_layout_check(lay, table, err);
 }
 
+/* The bytes of an object with a symbol; 0 where nobody tells. */
+static size_t size_of(uintptr_t object)
+{
+#ifdef __GLIBC__
+	const ElfW(Sym) *symbol = NULL;
+	Dl_info info;
+
+	if (object &&
+		dladdr1((void *)object, &info, (void **)&symbol,
+			RTLD_DL_SYMENT) &&
+		symbol)
+		return symbol->st_size;
+#endif
+	(void)object;
+	return 0;
+}
+
 /*
  * To 3.6 the runtime has no symbol, but functions that tell: what they read is
  * static memory, without a check of who asks.
@@ -85,6 +103,8 @@ static bool find_roots(const struct cprof_layout *lay, uintptr_t runtime,
 
 	*ret = (struct cprof_roots){
 		.code_type = (uintptr_t)dlsym(RTLD_DEFAULT, "PyCode_Type"),
+		.runtime = runtime,
+		.runtime_bytes = size_of(runtime),
 	};
 	if (lay->runtime.interpreters_head) {
 		ret->interpreters = runtime + lay->runtime.interpreters_head;

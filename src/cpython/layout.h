@@ -2,6 +2,7 @@
 #define CPROF_CPYTHON_LAYOUT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -119,6 +120,9 @@ struct cprof_roots {
 	/* To 3.11: the word that points to the state which has the GIL. */
 	uintptr_t current;
 	uintptr_t code_type; /* PyCode_Type */
+	/* Static memory of the runtime, with the GIL in it, if it is known. */
+	uintptr_t runtime;
+	size_t runtime_bytes;
 	/* To 3.10: where in a struct pthread the kernel's id is. */
 	uint16_t tid_offset;
 };

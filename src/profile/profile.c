@@ -211,6 +211,7 @@ static int intern_words(struct cprof_profile *p, const char *value_type,
 		{ "nanoseconds", &p->nanoseconds },
 		{ "thread", &p->thread_word },
 		{ "thread_id", &p->thread_id_word },
+		{ "state", &p->state_word },
 	};
 
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
@@ -298,9 +299,12 @@ static int intern_thread(struct cprof_profile *p,
 
 	if (thread) {
 		const char *name = thread->name ? thread->name : "";
+		const char *state = thread->state ? thread->state : "";
 
 		t.id = thread->id;
 		r = intern_text(p, name, strlen(name), &t.name, err);
+		if (!r)
+			r = intern_text(p, state, strlen(state), &t.state, err);
 		if (r < 0)
 			return r;
 	}

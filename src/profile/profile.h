@@ -33,6 +33,7 @@ struct cprof_profile_frame {
 struct cprof_profile_thread {
 	const char *name; /* UTF-8; label "thread", none if NULL or empty */
 	int64_t id; /* the kernel's; number label "thread_id", none if 0 */
+	const char *state; /* label "state", none if NULL */
 };
 
 int cprof_profile_create(const struct cprof_profile_options *opts,

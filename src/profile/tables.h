@@ -41,8 +41,7 @@ struct cprof__function {
 
 struct cprof__thread {
 	int64_t id;
-	uint32_t name; /* a text */
-	uint32_t zero;
+	uint32_t name, state; /* texts */
 };
 
 struct cprof__sample {
@@ -60,7 +59,7 @@ struct cprof_profile {
 	uint32_t comment[CPROF_MAX_COMMENTS]; /* texts */
 	size_t comment_nr;
 	uint32_t value_type, nanoseconds, sample_word, count_word;
-	uint32_t thread_word, thread_id_word;
+	uint32_t thread_word, thread_id_word, state_word;
 	int64_t period_ns, start_unix_ns;
 	uint64_t seed;
 	size_t allocated;     /* by all of the above */

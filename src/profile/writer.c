@@ -107,7 +107,8 @@ static int put_sample(struct writer *w, size_t number)
 	Perftools__Profiles__Sample *samples = &sample;
 	Perftools__Profiles__Label name = PERFTOOLS__PROFILES__LABEL__INIT;
 	Perftools__Profiles__Label id = PERFTOOLS__PROFILES__LABEL__INIT;
-	Perftools__Profiles__Label *label[2];
+	Perftools__Profiles__Label state = PERFTOOLS__PROFILES__LABEL__INIT;
+	Perftools__Profiles__Label *label[3];
 	int64_t value[VALUES] = {
 		p->values[number].count,
 		p->values[number].value_ns,
@@ -129,6 +130,11 @@ static int put_sample(struct writer *w, size_t number)
 		id.key = p->thread_id_word;
 		id.num = thread->id;
 		label[sample.n_label++] = &id;
+	}
+	if (thread->state) {
+		state.key = p->state_word;
+		state.str = thread->state;
+		label[sample.n_label++] = &state;
 	}
 	part.sample = &samples;
 	part.n_sample = 1;

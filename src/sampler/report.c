@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -25,7 +24,6 @@
 
 struct report {
 	struct cprof_window *w;
-	enum cprof_sampler_kind kind;
 	struct cprof_profile *profile;
 	uint32_t *function; /* for each code: its function + 1 */
 	struct cprof_buffer name, file;
@@ -97,9 +95,31 @@ static int code_function(struct report *rep, uint32_t code, uint32_t *ret,
 	return 0;
 }
 
+static const char *state_name(enum cprof_task_state state)
+{
+	switch (state) {
+	case CPROF_TASK_RUNNING:
+		return "running";
+	case CPROF_TASK_GIL:
+		return "gil-wait";
+	case CPROF_TASK_LOCK:
+		return "lock";
+	case CPROF_TASK_IO:
+		return "io";
+	case CPROF_TASK_SLEEP:
+		return "sleep";
+	case CPROF_TASK_OTHER:
+		return "other";
+	case CPROF_TASK_UNKNOWN:
+	case CPROF_TASK_STATES:
+		break;
+	}
+	return NULL;
+}
+
 static int add_stack(struct report *rep, uint32_t stack,
-	const struct cprof_seen *seen, int64_t count, int64_t value_ns,
-	struct cprof_error *err)
+	const struct cprof_seen *seen, enum cprof_task_state state,
+	int64_t count, int64_t value_ns, struct cprof_error *err)
 {
 	struct cprof_profile_thread thread = { 0 };
 	int nr, r;
@@ -120,6 +140,7 @@ static int add_stack(struct report *rep, uint32_t stack,
 	if (seen) {
 		thread.name = seen->name;
 		thread.id = seen->tid;
+		thread.state = state_name(state);
 	}
 	return cprof_profile_add(rep->profile, rep->frame, (size_t)nr, &thread,
 		count, value_ns, err);
@@ -165,7 +186,7 @@ static void name_threads(struct cprof_window *w)
 
 		if (!t->in_use || !seen->tid)
 			continue;
-		if (seen->tid == (int32_t)getpid())
+		if (seen->tid == w->pid)
 			snprintf(seen->name, sizeof(seen->name), "MainThread");
 		else
 			cprof_task_name(seen->tid, seen->name);
@@ -202,6 +223,34 @@ static int64_t cpu_value(
 	return (int64_t)(total * ticks / all);
 }
 
+static int add_wall(struct report *rep, const struct cprof_tally *t,
+	const struct cprof_seen *seen, struct cprof_error *err)
+{
+	int r = 0;
+
+	if (rep->w->opts->wall_main && seen && seen->tid != rep->w->pid)
+		return 0;
+	for (int i = 0; i < CPROF_TASK_STATES && !r; i++)
+		if (t->in[i].ticks)
+			r = add_stack(rep, t->stack, seen,
+				(enum cprof_task_state)i, t->in[i].ticks,
+				t->in[i].wall_ns, err);
+	return r;
+}
+
+static int add_cpu(struct report *rep, const struct cprof_tally *t,
+	const struct cprof_seen *seen, struct cprof_error *err)
+{
+	int64_t value_ns;
+
+	if (!seen || !t->cpu_ticks)
+		return 0;
+	value_ns = cpu_value(rep, seen, t->cpu_ticks);
+	rep->assigned_ns += value_ns;
+	return add_stack(rep, t->stack, seen, CPROF_TASK_UNKNOWN, t->cpu_ticks,
+		value_ns, err);
+}
+
 static int add_tallies(struct report *rep, struct cprof_error *err)
 {
 	struct cprof_window *w = rep->w;
@@ -213,21 +262,12 @@ static int add_tallies(struct report *rep, struct cprof_error *err)
 		const struct cprof_seen *seen = t->thread == CPROF_NO_THREAD
 							? NULL
 							: &w->seen[t->thread];
-		int64_t value_ns;
 
 		/* The one that speaks has a Python state while it does. */
 		if (seen && seen->tid && cprof_thread_is_ours(seen->tid))
 			continue;
-		if (rep->kind == CPROF_SAMPLER_WALL) {
-			if (t->ticks)
-				r = add_stack(rep, t->stack, seen, t->ticks,
-					t->wall_ns, err);
-		} else if (seen && t->cpu_ticks) {
-			value_ns = cpu_value(rep, seen, t->cpu_ticks);
-			rep->assigned_ns += value_ns;
-			r = add_stack(rep, t->stack, seen, t->cpu_ticks,
-				value_ns, err);
-		}
+		r = w->kind == CPROF_SAMPLER_WALL ? add_wall(rep, t, seen, err)
+						  : add_cpu(rep, t, seen, err);
 	}
 	return r;
 }
@@ -240,8 +280,8 @@ static int add_rest(struct report *rep, struct cprof_error *err)
 	int64_t rest_ns = rep->seen_ns - rep->assigned_ns;
 
 	if (dropped->cpu_ticks)
-		return add_stack(
-			rep, 0, NULL, dropped->cpu_ticks, rest_ns, err);
+		return add_stack(rep, 0, NULL, CPROF_TASK_UNKNOWN,
+			dropped->cpu_ticks, rest_ns, err);
 	if (rep->pool_ticks || rest_ns < MIN_EXITED_NS)
 		return 0;
 	return add_named(rep, pseudo_name(CPROF_CODE_UNSAMPLED), rest_ns, err);
@@ -319,6 +359,15 @@ static double percent(double part, double whole)
 	return whole > 0 ? 100 * part / whole : 0;
 }
 
+static uint32_t ticks_of(const struct cprof_tally *t)
+{
+	uint32_t ticks = 0;
+
+	for (int i = 0; i < CPROF_TASK_STATES; i++)
+		ticks += t->in[i].ticks;
+	return ticks;
+}
+
 /* How good this profile is, and what it cost. */
 static int add_comment(
 	struct report *rep, int64_t duration_ns, struct cprof_error *err)
@@ -337,7 +386,7 @@ static int add_comment(
 		percent((double)own_ns, (double)duration_ns), w->tick,
 		w->missed_ticks, (unsigned long long)st->walks,
 		(unsigned long long)st->unsettled,
-		(unsigned long long)st->gone_frames, dropped->ticks,
+		(unsigned long long)st->gone_frames, ticks_of(dropped),
 		cprof_codes_lost(w->codes),
 		(unsigned long long)w->threads_lost);
 	return cprof_profile_comment(rep->profile, text, err);
@@ -351,7 +400,7 @@ static int fill(
 	close_accounts(rep->w);
 	sum_up(rep);
 	/* At once: what the program uses meanwhile would be nobody's. */
-	if (rep->kind == CPROF_SAMPLER_CPU) {
+	if (rep->w->kind == CPROF_SAMPLER_CPU) {
 		r = add_others(rep, err);
 		if (r < 0)
 			return r;
@@ -360,7 +409,7 @@ static int fill(
 	r = add_tallies(rep, err);
 	if (r < 0)
 		return r;
-	if (rep->kind == CPROF_SAMPLER_CPU) {
+	if (rep->w->kind == CPROF_SAMPLER_CPU) {
 		r = add_rest(rep, err);
 		if (r < 0)
 			return r;
@@ -368,11 +417,11 @@ static int fill(
 	return add_comment(rep, duration_ns, err);
 }
 
-int cprof__window_report(struct cprof_window *w, enum cprof_sampler_kind kind,
-	struct cprof_buffer *out, struct cprof_error *err)
+int cprof__window_report(struct cprof_window *w, struct cprof_buffer *out,
+	struct cprof_error *err)
 {
 	struct cprof_profile_options opts = {
-		.value_type = kind == CPROF_SAMPLER_CPU ? "cpu" : "wall",
+		.value_type = w->kind == CPROF_SAMPLER_CPU ? "cpu" : "wall",
 		.period_ns = w->opts->period_ns,
 		.start_unix_ns = w->start_unix_ns,
 	};
@@ -383,7 +432,6 @@ int cprof__window_report(struct cprof_window *w, enum cprof_sampler_kind kind,
 	if (!rep)
 		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
 	rep->w = w;
-	rep->kind = kind;
 	/* UTF-8 takes at most twice what CPython kept. */
 	cprof_buffer_init(&rep->name, 2 * CPROF_MAX_CODE_NAME_BYTES);
 	cprof_buffer_init(&rep->file, 2 * CPROF_MAX_CODE_FILE_BYTES);

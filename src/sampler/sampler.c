@@ -66,12 +66,12 @@ int cprof_sampler_collect(const struct cprof_sampler_options *opts,
 	struct cprof_error *err)
 {
 	struct cprof_window w;
-	int r = cprof__window_open(opts, &w, err);
+	int r = cprof__window_open(opts, kind, &w, err);
 
 	if (r < 0)
 		return r;
 	if (run_ticks(&w, duration_ns, stop))
-		r = cprof__window_report(&w, kind, out, err);
+		r = cprof__window_report(&w, out, err);
 	else
 		r = cprof_fail(err, CPROF_ECANCELED, "stopped");
 	cprof__window_close(&w);

@@ -23,6 +23,7 @@ struct cprof_sampler_options {
 	const struct cprof_layout *layout;
 	struct cprof_roots roots;
 	int64_t period_ns; /* between ticks, on average */
+	bool wall_main;	   /* wall time of the main thread only */
 };
 
 /*

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "cpython/chain.h"
+#include "sampler/tasks.h"
 
 /*
  * The stacks of a window, each once, and a tally for each (thread, stack). All
@@ -16,9 +17,11 @@ struct cprof_stacks;
 struct cprof_tally {
 	uint32_t thread; /* a number of the caller's */
 	uint32_t stack;
-	uint32_t ticks;	    /* how often seen, ... */
-	uint32_t cpu_ticks; /* ... and of these, on a CPU */
-	int64_t wall_ns;    /* time that the ticks stand for */
+	uint32_t cpu_ticks; /* how often it was seen on a CPU */
+	struct {
+		uint32_t ticks;	 /* how often it was seen at all, ... */
+		int64_t wall_ns; /* ... and time that this stands for */
+	} in[CPROF_TASK_STATES];
 };
 
 /* The thread of a tally that had no room for it. */

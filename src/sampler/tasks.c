@@ -2,9 +2,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -73,22 +75,80 @@ void cprof_task_name(int32_t tid, char ret[16])
 	ret[n > 0 && n <= 16 ? n - 1 : 0] = '\0';
 }
 
-bool cprof_task_runnable(int32_t tid)
+/* System calls that wait for something outside, by their numbers here. */
+static bool is_io(long number)
 {
-	static const char running[] = "running";
+	static const short known[] = {
+#ifdef SYS_poll
+		SYS_poll, SYS_select, SYS_epoll_wait, SYS_accept, SYS_open,
+#endif
+		SYS_ppoll, SYS_pselect6, SYS_epoll_pwait, SYS_accept4,
+		SYS_openat, SYS_read, SYS_readv, SYS_pread64, SYS_preadv,
+		SYS_write, SYS_writev, SYS_pwrite64, SYS_pwritev, SYS_recvfrom,
+		SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg,
+		SYS_sendmmsg, SYS_connect, SYS_sendfile, SYS_splice, SYS_fsync,
+		SYS_fdatasync, SYS_io_getevents
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i] == number)
+			return true;
+	return false;
+}
+
+static bool is_sleep(long number, unsigned long first)
+{
+#ifdef SYS_select
+	/* As time.sleep() did up to Python 3.10: for no descriptor. */
+	if (number == SYS_select && !first)
+		return true;
+#endif
+	if (number == SYS_pselect6 && !first)
+		return true;
+	return number == SYS_nanosleep || number == SYS_clock_nanosleep;
+}
+
+/* "running", or a system call's number and arguments, or -1 for another wait.
+ */
+static enum cprof_task_state parse_syscall(
+	const char *text, uintptr_t runtime, size_t runtime_bytes)
+{
+	unsigned long first;
+	long number;
+	char *end;
+
+	if (!strncmp(text, "running", 7))
+		return CPROF_TASK_RUNNING;
+	number = strtol(text, &end, 10);
+	if (end == text)
+		return CPROF_TASK_UNKNOWN;
+	first = strtoul(end, NULL, 16);
+	if (number == SYS_futex)
+		return first - runtime < runtime_bytes ? CPROF_TASK_GIL
+						       : CPROF_TASK_LOCK;
+	if (is_sleep(number, first))
+		return CPROF_TASK_SLEEP;
+	return is_io(number) ? CPROF_TASK_IO : CPROF_TASK_OTHER;
+}
+
+enum cprof_task_state cprof_task_state(
+	int32_t tid, uintptr_t runtime, size_t runtime_bytes)
+{
 	char text[512];
 	ssize_t n = read_task_file(tid, "syscall", text, sizeof(text) - 1);
 	const char *state;
 
-	if (n > 0)
-		return (size_t)n >= sizeof(running) - 1 &&
-		       !memcmp(text, running, sizeof(running) - 1);
+	if (n > 0) {
+		text[n] = '\0';
+		return parse_syscall(text, runtime, runtime_bytes);
+	}
 	/* Not there in some kernels and sandboxes. */
 	n = read_task_file(tid, "stat", text, sizeof(text) - 1);
 	if (n <= 0)
-		return false;
+		return CPROF_TASK_UNKNOWN;
 	text[n] = '\0';
 	/* "7 (name) R ...": the name may contain anything, also ")". */
 	state = strrchr(text, ')');
-	return state && state[1] == ' ' && state[2] == 'R';
+	return state && state[1] == ' ' && state[2] == 'R' ? CPROF_TASK_RUNNING
+							   : CPROF_TASK_UNKNOWN;
 }

@@ -1,7 +1,7 @@
 #ifndef CPROF_SAMPLER_TASKS_H
 #define CPROF_SAMPLER_TASKS_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -24,10 +24,24 @@ const struct cprof_task *cprof_tasks_find(
 /* The kernel's name of a thread; "" when there is none. */
 void cprof_task_name(int32_t tid, char ret[16]);
 
+/* What a thread does, or waits for. */
+enum cprof_task_state {
+	CPROF_TASK_UNKNOWN, /* it is gone, or /proc does not tell */
+	CPROF_TASK_RUNNING, /* on a CPU, or waiting for one */
+	CPROF_TASK_GIL,
+	CPROF_TASK_LOCK, /* another one */
+	CPROF_TASK_IO,
+	CPROF_TASK_SLEEP,
+	CPROF_TASK_OTHER,
+	CPROF_TASK_STATES
+};
+
 /*
- * Is the thread running or waiting for a CPU, as opposed to blocked? About 4
- * us. False if the thread is gone or /proc does not tell.
+ * By the system call that it is in; about 4 us. The GIL is in the interpreter's
+ * `runtime_bytes` at `runtime`, 0 where they are not known: then, and with
+ * musl, whose waiters wait on their own stacks, it is as another lock.
  */
-bool cprof_task_runnable(int32_t tid);
+enum cprof_task_state cprof_task_state(
+	int32_t tid, uintptr_t runtime, size_t runtime_bytes);
 
 #endif

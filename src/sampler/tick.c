@@ -134,8 +134,12 @@ static void refresh_list(struct cprof_window *w)
 static bool is_due(const struct cprof_window *w, int i)
 {
 	const struct cprof_live *t = &w->live[w->live_of[i]];
+	int32_t tid = w->seen[t->seen].tid;
 	uint32_t every = 1;
 
+	if (w->opts->wall_main && w->kind == CPROF_SAMPLER_WALL && tid &&
+		tid != w->pid)
+		return false;
 	if (w->threads->nr <= CPROF_HOT_THREADS || w->closing)
 		return true;
 	for (uint32_t n = 0; n < t->still_looks && every < CPROF_COLD_TICKS;
@@ -269,29 +273,58 @@ static int64_t read_cpu(struct cprof_window *w, struct cprof_live *t)
 	return cpu_ns;
 }
 
+static void read_state(const struct cprof_window *w, struct cprof_live *t)
+{
+	const struct cprof_roots *roots = &w->opts->roots;
+
+	t->state = cprof_task_state(
+		w->seen[t->seen].tid, roots->runtime, roots->runtime_bytes);
+}
+
 /*
  * Was the thread on a CPU when it was looked at? Certainly if its clock went on
  * during the look. Else the sampler itself may have taken its CPU: then the
  * thread used CPU lately, can go on at once, and was not just waiting for the
- * GIL to come.
+ * GIL to come. Where it was not, wall time is that of what it waited for.
  */
-static bool on_cpu(const struct cprof_window *w, const struct cprof_live *t,
+static void find_state(const struct cprof_window *w, struct cprof_live *t,
 	int64_t before_ns, int64_t after_ns)
 {
 	int64_t used_ns = before_ns - t->cpu_last_ns;
+	bool likely = used_ns > 0 &&
+		      (t->holds_gil || used_ns >= w->opts->period_ns / 2);
 
-	if (after_ns > before_ns)
-		return true;
-	return used_ns > 0 &&
-	       (t->holds_gil || used_ns >= w->opts->period_ns / 2) &&
-	       cprof_task_runnable(w->seen[t->seen].tid);
+	t->state_guessed = false;
+	t->on_cpu = after_ns > before_ns;
+	t->state = t->on_cpu ? CPROF_TASK_RUNNING : CPROF_TASK_UNKNOWN;
+	if (t->on_cpu || (!likely && w->kind == CPROF_SAMPLER_CPU))
+		return;
+	read_state(w, t);
+	t->on_cpu = likely && t->state == CPROF_TASK_RUNNING;
+}
+
+/*
+ * The same for one that shows the same stack: it still waits for the GIL,
+ * mostly, if it did; and once it has come to rest that is made sure of.
+ */
+static void find_state_again(
+	const struct cprof_window *w, struct cprof_live *t, enum look how)
+{
+	if (w->kind == CPROF_SAMPLER_CPU)
+		return;
+	if (how == LOOK_SAME && t->on_cpu)
+		t->state = CPROF_TASK_RUNNING;
+	else if (how == LOOK_SAME ? t->state != CPROF_TASK_GIL
+				  : t->state_guessed)
+		read_state(w, t);
+	t->state_guessed = how == LOOK_SAME;
 }
 
 /* Charge the time since the last visit to the stack that was seen now. */
 static void charge(struct cprof_window *w, struct cprof_live *t, bool cpu)
 {
-	t->tally->ticks += w->tick - t->visited_tick;
-	t->tally->wall_ns += w->wall_ns - t->visited_wall_ns;
+	t->tally->in[t->state].ticks += w->tick - t->visited_tick;
+	t->tally->in[t->state].wall_ns += w->wall_ns - t->visited_wall_ns;
 	t->visited_tick = w->tick;
 	t->visited_wall_ns = w->wall_ns;
 	if (cpu) {
@@ -311,7 +344,7 @@ static void walk(struct cprof_window *w, struct cprof_live *t)
 		return;
 	}
 	after_ns = read_cpu(w, t);
-	t->on_cpu = on_cpu(w, t, before_ns, after_ns);
+	find_state(w, t, before_ns, after_ns);
 	t->cpu_seen_ns = t->hint->print ? before_ns : -1;
 	t->cpu_last_ns = after_ns;
 	t->tally = cprof_stacks_tally(w->stacks, t->seen, w->stack);
@@ -323,11 +356,13 @@ static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
 	switch (how) {
 	case LOOK_STILL:
 		t->still_looks++;
+		find_state_again(w, t, how);
 		charge(w, t, false);
 		break;
 	case LOOK_SAME:
 		t->still_looks = 0;
 		t->cpu_seen_ns = t->cpu_last_ns = t->cpu_now_ns;
+		find_state_again(w, t, how);
 		charge(w, t, t->on_cpu);
 		break;
 	case LOOK_MOVED:

@@ -1,6 +1,7 @@
 #include "sampler/window.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -49,11 +50,17 @@ static bool is_coarse(void)
 }
 
 int cprof__window_open(const struct cprof_sampler_options *opts,
-	struct cprof_window *w, struct cprof_error *err)
+	enum cprof_sampler_kind kind, struct cprof_window *w,
+	struct cprof_error *err)
 {
 	int r;
 
-	*w = (struct cprof_window){ .opts = opts, .list_stale = true };
+	*w = (struct cprof_window){
+		.opts = opts,
+		.kind = kind,
+		.pid = (int32_t)getpid(),
+		.list_stale = true,
+	};
 	r = cprof_peek_create(CPROF_PEEK_ANY, &w->peek, err);
 	if (r < 0)
 		return r;

@@ -51,6 +51,8 @@ struct cprof_live {
 	/* Of the tick that runs, or the last look: what its state tells. */
 	uintptr_t thread_id;
 	bool runs, holds_gil;
+	enum cprof_task_state state;
+	bool state_guessed;
 	/* Of the tick that runs. */
 	int64_t cpu_now_ns;
 	bool on_cpu;
@@ -60,6 +62,8 @@ struct cprof_live {
 
 struct cprof_window {
 	const struct cprof_sampler_options *opts;
+	enum cprof_sampler_kind kind;
+	int32_t pid; /* and the main thread's number */
 	struct cprof_peek *peek;
 	struct cprof_codes *codes;
 	struct cprof_walker *walker;
@@ -93,14 +97,15 @@ struct cprof_window {
 };
 
 int cprof__window_open(const struct cprof_sampler_options *opts,
-	struct cprof_window *w, struct cprof_error *err);
+	enum cprof_sampler_kind kind, struct cprof_window *w,
+	struct cprof_error *err);
 void cprof__window_close(struct cprof_window *w);
 
 /* Look at the program once, at `now_ns` of the monotonic clock. */
 void cprof__window_tick(struct cprof_window *w, int64_t now_ns);
 
-/* After the last tick: the profile asked for, encoded. */
-int cprof__window_report(struct cprof_window *w, enum cprof_sampler_kind kind,
-	struct cprof_buffer *out, struct cprof_error *err);
+/* After the last tick: the profile, encoded. */
+int cprof__window_report(struct cprof_window *w, struct cprof_buffer *out,
+	struct cprof_error *err);
 
 #endif

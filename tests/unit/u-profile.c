@@ -75,7 +75,9 @@ void test_profile__says_what_it_measures(void)
 void test_profile__the_same_stack_on_the_same_thread_is_one_sample(void)
 {
 	struct cprof_profile *p = make();
-	struct cprof_profile_thread main = { "main", 7 }, other = { "main", 8 };
+	struct cprof_profile_thread main = { .name = "main", .id = 7 };
+	struct cprof_profile_thread other = { .name = "main", .id = 8 };
+	struct cprof_profile_thread asleep = main;
 	struct cprof_profile_frame stack[] = {
 		{ function(p, "leaf", 3), 5 },
 		{ function(p, "root", 1), 2 },
@@ -88,14 +90,17 @@ void test_profile__the_same_stack_on_the_same_thread_is_one_sample(void)
 	CHECK_EQ(cprof_profile_add(p, stack, 1, &main, 4, 5, NULL), 0);
 	stack[0].line = 6;
 	CHECK_EQ(cprof_profile_add(p, stack, 2, &main, 8, 9, NULL), 0);
+	asleep.state = "sleep";
+	CHECK_EQ(cprof_profile_add(p, stack, 2, &asleep, 8, 7, NULL), 0);
 	r = finish(p);
-	CHECK_EQ(r->sample_nr, 4);
+	CHECK_EQ(r->sample_nr, 5);
 	CHECK_EQ(r->location_nr, 3);
 	CHECK_EQ(r->sample[0].value[0], 3);
 	CHECK_EQ(r->sample[0].value[1], 130);
 	CHECK_EQ(r->sample[1].value[1], 1);
 	CHECK_EQ(r->sample[2].value[1], 5);
 	CHECK_EQ(r->sample[3].value[1], 9);
+	CHECK_EQ(r->sample[4].value[1], 7);
 	cprof_read_profile_destroy(r);
 }
 
@@ -126,13 +131,13 @@ void test_profile__frames_come_back_leaf_first_with_their_lines(void)
 	cprof_read_profile_destroy(r);
 }
 
-void test_profile__a_thread_is_two_labels_where_known(void)
+void test_profile__a_thread_is_three_labels_where_known(void)
 {
 	struct cprof_profile *p = make();
 	static const struct cprof_profile_thread thread[] = {
-		{ "worker", 42 },
-		{ "", 43 },
-		{ "nameless id", 0 },
+		{ .name = "worker", .id = 42 },
+		{ .name = "", .id = 43 },
+		{ .name = "nameless id", .state = "lock" },
 	};
 	struct cprof_profile_frame frame = { function(p, "f", 1), 1 };
 	struct cprof_read_profile *r;
@@ -151,8 +156,10 @@ void test_profile__a_thread_is_two_labels_where_known(void)
 	CHECK_EQ(r->sample[0].label[1].number, 42);
 	CHECK_EQ(r->sample[1].label_nr, 1);
 	CHECK_EQ(r->sample[1].label[0].number, 43);
-	CHECK_EQ(r->sample[2].label_nr, 1);
+	CHECK_EQ(r->sample[2].label_nr, 2);
 	CHECK_STR(r->sample[2].label[0].text, "nameless id");
+	CHECK_STR(r->sample[2].label[1].key, "state");
+	CHECK_STR(r->sample[2].label[1].text, "lock");
 	cprof_read_profile_destroy(r);
 }
 
@@ -251,7 +258,7 @@ void test_profile__many_functions_stacks_and_threads_stay_apart(void)
 	};
 	struct cprof_profile *p = make();
 	struct cprof_profile_frame stack[2];
-	struct cprof_profile_thread thread = { "t", 0 };
+	struct cprof_profile_thread thread = { .name = "t" };
 	struct cprof_read_profile *r;
 	char name[32];
 

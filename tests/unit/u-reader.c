@@ -211,7 +211,8 @@ void test_reader__other_bytes_are_no_profile(void)
 static struct cprof_buffer written(void)
 {
 	static const struct cprof_profile_options opts = { "wall", 10, 1 };
-	static const struct cprof_profile_thread thread = { "main", 7 };
+	static const struct cprof_profile_thread thread = { .name = "main",
+		.id = 7 };
 	struct cprof_profile_frame stack[4];
 	struct cprof_profile *p;
 	struct cprof_buffer b = WIRE_INIT;

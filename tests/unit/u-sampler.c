@@ -580,7 +580,8 @@ void test_sampler__idle_threads_are_visited_while_others_come(void)
 
 	add_thread(&w, 1, 0, "idle");
 	add_thread(&w, 2, 0, "idle");
-	CHECK_EQ(cprof__window_open(&w.opts, &window, NULL), 0);
+	CHECK_EQ(cprof__window_open(&w.opts, CPROF_SAMPLER_WALL, &window, NULL),
+		0);
 	for (uint64_t i = 0; i < 5 * CPROF_COLD_TICKS; i++) {
 		cprof__window_tick(&window, window.last_ns + 5 * MS);
 		for (int n = 0; n < window.live_nr; n++)

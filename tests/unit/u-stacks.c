@@ -30,7 +30,7 @@ void test_stacks__a_new_one_has_only_the_dropped_tally(void)
 
 	CHECK_EQ(cprof_stacks_tally_nr(s), 1);
 	CHECK_EQ(t->thread, CPROF_NO_THREAD);
-	CHECK_EQ(t->ticks, 0);
+	CHECK_EQ(t->in[0].ticks, 0);
 	f = cprof_stacks_frames(s, t->stack, &nr);
 	CHECK_EQ(nr, 1);
 	CHECK_EQ(f->code, CPROF_CODE_DROPPED);
@@ -44,9 +44,9 @@ void test_stacks__the_same_stack_on_one_thread_is_one_tally(void)
 	struct cprof_stack a = stack_of(3, 10, 1), b = stack_of(3, 10, 1);
 	struct cprof_tally *t = cprof_stacks_tally(s, 7, &a);
 
-	t->ticks = 5;
+	t->in[0].ticks = 5;
 	CHECK(cprof_stacks_tally(s, 7, &b) == t);
-	CHECK_EQ(t->ticks, 5);
+	CHECK_EQ(t->in[0].ticks, 5);
 	CHECK_EQ(t->thread, 7);
 	CHECK_EQ(cprof_stacks_tally_nr(s), 2);
 	cprof_stacks_destroy(s);
@@ -96,19 +96,19 @@ void test_stacks__overflow_is_dropped_with_its_weight(void)
 	for (uint32_t i = 0; i < nr; i++) {
 		struct cprof_stack stack = stack_of(2, i, 0);
 
-		cprof_stacks_tally(s, 1, &stack)->ticks++;
+		cprof_stacks_tally(s, 1, &stack)->in[0].ticks++;
 	}
 	CHECK_EQ(cprof_stacks_tally_nr(s), CPROF_MAX_STACKS);
 	/* One number is the dropped one's own. */
-	CHECK_EQ(cprof_stacks_tally_at(s, 0)->ticks, 1001);
+	CHECK_EQ(cprof_stacks_tally_at(s, 0)->in[0].ticks, 1001);
 	for (uint32_t i = 0; i < cprof_stacks_tally_nr(s); i++)
-		ticks += cprof_stacks_tally_at(s, i)->ticks;
+		ticks += cprof_stacks_tally_at(s, i)->in[0].ticks;
 	CHECK_EQ(ticks, nr);
 	/* What was known before is still told apart. */
 	for (uint32_t i = 0; i < 100; i++) {
 		struct cprof_stack stack = stack_of(2, i, 0);
 
-		CHECK_EQ(cprof_stacks_tally(s, 1, &stack)->ticks, 1);
+		CHECK_EQ(cprof_stacks_tally(s, 1, &stack)->in[0].ticks, 1);
 	}
 	cprof_stacks_destroy(s);
 }
@@ -119,9 +119,9 @@ void test_stacks__too_many_threads_on_few_stacks_are_dropped_too(void)
 	struct cprof_stack stack = stack_of(2, 5, 0);
 
 	for (uint32_t i = 0; i < CPROF_MAX_STACKS + 7; i++)
-		cprof_stacks_tally(s, i, &stack)->ticks++;
+		cprof_stacks_tally(s, i, &stack)->in[0].ticks++;
 	CHECK_EQ(cprof_stacks_tally_nr(s), CPROF_MAX_STACKS);
-	CHECK_EQ(cprof_stacks_tally_at(s, 0)->ticks, 8);
+	CHECK_EQ(cprof_stacks_tally_at(s, 0)->in[0].ticks, 8);
 	cprof_stacks_destroy(s);
 }
 
@@ -135,12 +135,12 @@ void test_stacks__a_full_arena_is_dropped_with_its_weight(void)
 	stack.nr = CPROF_MAX_KEPT_FRAMES;
 	for (uint32_t i = 0; i < CPROF_MAX_STACKS / 2; i++) {
 		stack.frame[0].code = i;
-		cprof_stacks_tally(s, 1, &stack)->ticks++;
+		cprof_stacks_tally(s, 1, &stack)->in[0].ticks++;
 	}
 	CHECK(cprof_stacks_tally_nr(s) > 1000);
-	CHECK(cprof_stacks_tally_at(s, 0)->ticks > 0);
+	CHECK(cprof_stacks_tally_at(s, 0)->in[0].ticks > 0);
 	for (uint32_t i = 0; i < cprof_stacks_tally_nr(s); i++)
-		ticks += cprof_stacks_tally_at(s, i)->ticks;
+		ticks += cprof_stacks_tally_at(s, i)->in[0].ticks;
 	CHECK_EQ(ticks, CPROF_MAX_STACKS / 2);
 	cprof_stacks_destroy(s);
 }
