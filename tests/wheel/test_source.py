@@ -35,7 +35,7 @@ def test_it_builds_with_the_grpc_of_the_distribution(source, tmp_path):
     library = os.path.join(site, "googlecloudprofiler", "_transport.so")
     needed = wheels.run(["readelf", "-d", library])
     assert "libabsl" in needed or "libgrpc" in needed
-    wheels.use(sys.executable, site, tmp_path)
+    wheels.use(sys.executable, site, tmp_path, "--no-fork")
 
 
 def test_it_has_what_the_bundled_build_is_made_of(source, tmp_path):

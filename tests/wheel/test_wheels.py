@@ -35,7 +35,7 @@ def test_an_emulated_aarch64_is_profiled(tmp_path):
     if not python:
         pytest.skip("CPROF_AARCH64_PYTHON names none")
     site = unpack("abi3-manylinux2014_aarch64", tmp_path / "site")
-    use(python, site, tmp_path, emulated=True)
+    use(python, site, tmp_path, "--emulated")
 
 
 def test_pip_installs_without_an_index(tmp_path):

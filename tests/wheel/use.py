@@ -2,9 +2,10 @@
 that it forks. Prints the types that were stored of both. Runs on 3.6 to 3.15, wherever
 a wheel was unpacked.
 
-Usage: use.py PYTHON FOLDER [--emulated]
+Usage: use.py PYTHON FOLDER [--no-fork | --emulated]
 
-PYTHON is what starts an interpreter like this one. --emulated is for two faults of
+PYTHON is what starts an interpreter like this one. --no-fork is for the distribution's
+gRPC, with which children are not profiled, and --emulated for two faults of
 qemu's: it fails an assertion of its own where a child of a process with threads makes
 one, so that there is no child; and it knows one table of descriptors only, so that it
 takes a pipe of the program's for the eventfd that the agent has by the same number in
@@ -25,7 +26,7 @@ import googlecloudprofiler
 LIMIT_S = 150
 
 python, folder = sys.argv[1:3]
-emulated = bool(sys.argv[3:])
+emulated = sys.argv[3:] == ["--emulated"]
 # The agent's numbers are low ones.
 others = [os.open("/dev/null", os.O_RDONLY) for _ in range(64 * emulated)]
 command = [python, "-m", "googlecloudprofiler"]
@@ -60,7 +61,7 @@ def stored():
 
 # From 3.12 on Python minds threads at a fork, and ours are some.
 warnings.simplefilter("ignore", DeprecationWarning)
-child = None if emulated else os.fork()
+child = None if sys.argv[3:] else os.fork()
 if child == 0:
     busy()
 threading.Thread(target=busy).start()

@@ -67,17 +67,17 @@ def run(argv, stdin=subprocess.DEVNULL, timeout=PATIENCE_S, **more):
     return done.stdout
 
 
-def use(python, site, tmp_path, emulated=False):
+def use(python, site, tmp_path, *flags):
     """Profile a program on `python`, and its child, against a service on the same."""
     said = run(
         [
             *(python, os.path.join(HERE, "use.py"), python, str(tmp_path / "store")),
-            *(["--emulated"] * emulated),
+            *flags,
         ],
         env=environment(site),
         cwd=str(tmp_path),
     )
-    child = "" if emulated else "child CPU child WALL "
+    child = "" if flags else "child CPU child WALL "
     assert said == "stored: %sparent CPU parent WALL\n" % child
 
 
