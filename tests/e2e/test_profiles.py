@@ -226,3 +226,22 @@ def test_go_pprof_shows_the_same(uploads, kind, tmp_path):
     own = sum(values[1] for frames, values, _ in read.stacks if frames[0][0] == "step")
     assert flat["step"] == pytest.approx(own, rel=0.001)
     assert sum(flat.values()) == pytest.approx(read.total(), rel=0.001)
+
+
+@pytest.mark.parametrize("wall_threads", ["all", "main"])
+def test_wall_threads_says_whose_wall_time_it_is(service, launch, wall_threads):
+    """What waits says so in its label; CPU profiles are of all threads, always."""
+    service.on_create.extend([assign("CPU", 0.5), assign("WALL", 0.5)])
+    text = PROGRAM.replace("period_ms=10", "wall_threads='%s'" % wall_threads)
+    program = launch(text, service=service)
+    cpu, wall = (Read(c.request.profile.profile_bytes) for c in service.wait_updated(2))
+    program.say()
+    assert program.end() == 0
+    assert {frames[0][0] for frames, _, _ in cpu.stacks} >= {"step"}
+    leaves = {frames[0][0] for frames, _, _ in wall.stacks}
+    assert "wait" in leaves
+    assert ("step" in leaves) == (wall_threads == "all")
+    states = {
+        labels.get("state") for f, _, labels in wall.stacks if f[0][0] == "wait"
+    }
+    assert "io" in states

@@ -61,6 +61,14 @@ def test_enabled(value, want):
     assert _config.is_enabled({}) is True
 
 
+def test_wall_threads():
+    assert _config.check_wall_threads("main") is True
+    assert _config.check_wall_threads("all") is False
+    for wrong in ("Main", "", None, 1, ["all"]):
+        with pytest.raises(ValueError, match="wall_threads must be 'all' or 'main'"):
+            _config.check_wall_threads(wrong)
+
+
 @pytest.mark.parametrize(
     "period_ms, want", [(1, 10**6), (10, 10**7), (1000, 10**9), (2.5, 2500000)]
 )
