@@ -2,7 +2,8 @@
 on every Python that is here, and where things are.
 
 Each C test runs in a process of its own, from the sanitized build in build/asan,
-with a timeout. They are found by name in tests/unit/u-*.c, as the build does it.
+with a timeout. They are found by name in tests/unit/u-*.c, as the build does it. So are
+the fuzz targets, tests/fuzz/f-*.c: each runs all of its inputs, and mutations of them.
 
 A test that asks for `show` runs on sys.executable or, with CPROF_EVERY_PYTHON=1, once
 for each Python that tests/interpreters/find.py finds, with its label in the test's
@@ -24,6 +25,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 UNIT_BUILD = os.environ.get(
     "CPROF_UNIT_BUILD", os.path.join(ROOT, "build", "asan", "tests", "unit")
 )
+FUZZ_BUILD = os.path.join(ROOT, "build", "asan", "tests", "fuzz")
+CORPUS = os.path.join(ROOT, "tests", "fuzz", "corpus")
+MUTATIONS = 300
 UNIT_TIMEOUT_S = 60
 
 INTERPRETERS = os.path.join(ROOT, "tests", "interpreters")
@@ -58,20 +62,35 @@ _make_main = _module("make_main", "tests", "unit", "make-main.py")
 def pytest_collect_file(file_path, parent):
     if file_path.suffix == ".c" and file_path.name.startswith("u-"):
         return UnitFile.from_parent(parent, path=file_path)
+    if file_path.suffix == ".c" and file_path.name.startswith("f-"):
+        return FuzzFile.from_parent(parent, path=file_path)
     return None
 
 
 class UnitFile(pytest.File):
     def collect(self):
+        program = os.path.join(UNIT_BUILD, self.path.stem)
         for name in _make_main.tests_in(str(self.path)):
-            yield UnitTest.from_parent(self, name=name)
+            yield UnitTest.from_parent(self, name=name, command=[program, name])
+
+
+class FuzzFile(pytest.File):
+    def collect(self):
+        program = os.path.join(FUZZ_BUILD, self.path.stem)
+        inputs = os.path.join(CORPUS, self.path.stem[2:])
+        yield UnitTest.from_parent(
+            self, name="replay", command=[program, inputs, str(MUTATIONS)]
+        )
 
 
 class UnitTest(pytest.Item):
+    def __init__(self, command, **kwargs):
+        super().__init__(**kwargs)
+        self.command = command
+
     def runtest(self):
-        program = os.path.join(UNIT_BUILD, self.path.stem)
         done = subprocess.run(
-            [program, self.name],
+            self.command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

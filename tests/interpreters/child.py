@@ -14,6 +14,8 @@ from googlecloudprofiler import _native
 # Windows are shorter where many Pythons are tried; counts go down with them.
 PACE = float(os.environ.get("CPROF_TEST_PACE", "1"))
 LONG = bool(os.environ.get("CPROF_LONG"))
+# Instead of what a program asks for.
+HZ = float(os.environ.get("CPROF_TEST_HZ", "0"))
 
 stop = False
 told = None  # by Python, of the last spin()
@@ -38,7 +40,7 @@ def sample(kind="WALL", seconds=0.5, hz=500):
 
     A frame is (name, file, line, first line), leaf first.
     """
-    return read(_native.collect(kind, int(seconds * PACE * 1e9), int(1e9 / hz)))
+    return read(_native.collect(kind, int(seconds * PACE * 1e9), int(1e9 / (HZ or hz))))
 
 
 def read(data):
