@@ -5,13 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find src cmake protos python -type f -not -name '*.pyc') \
 	CMakeLists.txt pyproject.toml
-SCRIPTS := scripts/build-transport scripts/build-wheels scripts/bundle.py \
-	scripts/check-source scripts/check-transport scripts/demo scripts/make-faults \
-	scripts/make-layout scripts/parts.py scripts/sbom.py third_party/fetch-index
+PAGE := python/googlecloudprofiler/_page.html
+SCRIPTS := scripts/build-page scripts/build-transport scripts/build-wheels \
+	scripts/bundle.py scripts/check-source scripts/check-transport scripts/demo \
+	scripts/make-faults scripts/make-layout scripts/parts.py scripts/sbom.py \
+	third_party/fetch-index
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all demo test test-bundled test-servers test-pythons pythons wheels test-wheels bench lint \
-	format clean
+.PHONY: all page demo test test-page test-bundled test-servers test-pythons pythons wheels \
+	test-wheels bench bench-page stress fuzz test-threads lint format clean
 
 all: $(VENV)/installed
 
@@ -26,8 +28,14 @@ $(VENV)/test-tools: requirements/test.txt $(VENV)/tools
 	$(PIP_INSTALL) -r requirements/test.txt
 	touch $@
 
+# What `show --html` fills with profiles.
+page: $(PAGE)
+
+$(PAGE): $(wildcard page/*) scripts/build-page requirements/page.txt | $(VENV)/tools
+	$(BIN)/python scripts/build-page
+
 # The package, as a user would have it, but with warnings as errors.
-$(VENV)/installed: $(VENV)/tools $(SOURCES)
+$(VENV)/installed: $(VENV)/tools $(PAGE) $(SOURCES)
 	PATH="$(abspath $(BIN)):$$PATH" $(PIP_INSTALL) --no-build-isolation \
 		--no-deps --force-reinstall \
 		--config-settings=build-dir=build/wheel \
@@ -41,6 +49,18 @@ test: $(VENV)/installed $(VENV)/test-tools
 	PATH="$(abspath $(BIN)):$$PATH" cmake --preset asan
 	PATH="$(abspath $(BIN)):$$PATH" cmake --build --preset asan
 	$(BIN)/python -m pytest
+
+# The page in a browser, which `make test` leaves out where there is none.
+$(VENV)/browser: requirements/browser.txt $(VENV)/test-tools
+	scripts/install-system-packages chromium chromium-driver fonts-dejavu-core
+	$(PIP_INSTALL) -r requirements/browser.txt
+	touch $@
+
+test-page: $(VENV)/installed $(VENV)/browser
+	$(BIN)/python -m pytest tests/page
+
+bench-page: $(VENV)/installed $(VENV)/browser
+	$(BIN)/python tests/bench/page.py
 
 # The same end to end with what a wheel for this machine contains: gRPC core and OpenSSL
 # from sources, which takes some minutes once.
@@ -90,7 +110,7 @@ $(VENV)/neighbours: requirements/neighbours.txt $(VENV)/wheel-tools
 
 # For glibc 2.17 and musl 1.2, x86_64 and aarch64: half an hour with an empty cache.
 # And for the free-threaded Python that FREE_THREADED is the path of.
-wheels: $(VENV)/wheel-tools
+wheels: $(VENV)/wheel-tools $(PAGE)
 	$(BIN)/python scripts/build-wheels --out dist \
 		$(addprefix --free-threaded=,$(FREE_THREADED))
 
@@ -105,6 +125,30 @@ bench: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python tests/bench/cost.py
 	$(BIN)/python tests/bench/forks.py 3
 	$(BIN)/python tests/bench/beside.py $(addprefix --ours=,$(WHEEL))
+
+# Storms on every Python that is here, for ten minutes or SECONDS, and a thousand rounds,
+# which take two.
+stress: $(VENV)/installed $(VENV)/test-tools
+	$(BIN)/python tests/stress/storms.py $(or $(SECONDS),600)
+	CPROF_LONG=1 $(BIN)/python -m pytest tests/e2e/test_rounds.py
+
+# The unit tests under ThreadSanitizer, which does not know gRPC core; one of them
+# forgets a thread that lives, as only a forked child may.
+NO_TSAN := agent copy cores service transport
+test-threads: $(VENV)/installed $(VENV)/test-tools
+	PATH="$(abspath $(BIN)):$$PATH" cmake --preset tsan
+	PATH="$(abspath $(BIN)):$$PATH" cmake --build --preset tsan
+	TSAN_OPTIONS=die_after_fork=0 CPROF_UNIT_BUILD=build/tsan/tests/unit \
+		$(BIN)/python -m pytest tests/unit \
+		$(NO_TSAN:%=--ignore=tests/unit/u-%.c) \
+		--deselect tests/unit/u-home.c::test_home__an_abandoned_one_is_made_anew
+
+# SECONDS for each decoder of bytes from outside.
+fuzz: $(VENV)/tools
+	scripts/install-system-packages clang
+	PATH="$(abspath $(BIN)):$$PATH" cmake --preset fuzz
+	PATH="$(abspath $(BIN)):$$PATH" cmake --build --preset fuzz
+	$(BIN)/python tests/fuzz/run.py build/fuzz/tests/fuzz $(or $(SECONDS),60)
 
 lint: $(VENV)/test-tools
 	scripts/check-source

@@ -9,7 +9,15 @@ import math
 import os
 import sys
 
-from googlecloudprofiler import _doctor, _run, _schedule, _serve, _store, _top
+from googlecloudprofiler import (
+    _doctor,
+    _html,
+    _run,
+    _schedule,
+    _serve,
+    _store,
+    _top,
+)
 
 PROGRAM = "python -m googlecloudprofiler"
 DEFAULT_ADDRESS = "127.0.0.1:8181"
@@ -291,6 +299,18 @@ def _show_parser():
     parser.add_argument(
         "--list", action="store_true", help="list what is stored, newest first"
     )
+    parser.add_argument(
+        "--html",
+        metavar="OUT",
+        help="write a page with flame graph and table instead: profiles of one type are"
+        " merged; with none given, the newest of each type is in it",
+    )
+    parser.add_argument(
+        "--diff",
+        nargs=2,
+        metavar=("BEFORE", "AFTER"),
+        help="with --html: what has changed from one profile to another",
+    )
     return parser
 
 
@@ -311,21 +331,58 @@ def _show(arguments):
     if options.list:
         if options.profiles:
             parser.error("--list goes without profiles")
+        if options.html is not None:
+            parser.error("--list goes without --html")
         with _store.Store.open_existing(options.store) as store:
             rows = store.find(type=options.type, limit=options.limit)
         _top.write(sys.stdout, _top.listing(rows, width))
         return 0
 
-    decode = _serve.native().decode_profile
+    if options.diff and (options.html is None or options.profiles):
+        parser.error("--diff goes with --html, and without other profiles")
+    if options.html is not None:
+        return _show_page(options)
+
     for i, wanted in enumerate(options.profiles or [None]):
         title, data = _find_profile(wanted, options)
-        try:
-            profile = decode(data)
-        except (ValueError, RuntimeError) as e:
-            raise _store.StoreError("cannot read %s: %s" % (title, e)) from e
+        profile = _decoded(title, data)
         lines = _top.table(profile, title, options.sort, options.limit, width)
         _top.write(sys.stdout, ([""] if i else []) + lines)
     return 0
+
+
+def _decoded(title, data):
+    try:
+        return _serve.native().decode_profile(data)
+    except (ValueError, RuntimeError) as e:
+        raise _store.StoreError("cannot read %s: %s" % (title, e)) from e
+
+
+def _show_page(options):
+    wanted = options.diff or options.profiles or _newest_of_each_type(options)
+    sources = []
+    for one in wanted:
+        title, data = _find_profile(one, options)
+        profile = _decoded(title, data)
+        # A title ends with its file's path.
+        file = os.path.basename(title)
+        sources.append(_html.Source(title, _html.kind_of(profile), file, data, profile))
+    if options.diff and sources[0].kind != sources[1].kind:
+        raise _store.StoreError(
+            "cannot compare '%s' with '%s'" % (sources[0].kind, sources[1].kind)
+        )
+    _html.write(options.html, sources, [0, 1] if options.diff else None)
+    return 0
+
+
+def _newest_of_each_type(options):
+    with _store.Store.open_existing(options.store) as store:
+        newest = {}
+        for row in store.find(type=options.type):
+            newest.setdefault(row.type, row.id)
+    if not newest:
+        raise _store.StoreError(_nothing_found(None, options))
+    return [newest[type] for type in sorted(newest)]
 
 
 def _find_profile(wanted, options):
@@ -418,6 +475,6 @@ def main(arguments):
     except UsageError as e:
         sys.stderr.write("%s\n" % e)
         return 2
-    except (_store.StoreError, _serve.ServeError) as e:
+    except (_html.HtmlError, _store.StoreError, _serve.ServeError) as e:
         _serve.complain(str(e))
         return 1

@@ -52,7 +52,7 @@ def top(profile):
     for stack, numbers, _ in profile["samples"]:
         value = numbers[which] if numbers else 0
         frames = [f for location in stack for f in functions[location]] or [NO_STACK]
-        frames = _without_launcher(frames)
+        frames = without_launcher(frames)
         own[frames[0]] += value
         for function in set(frames):
             total[function] += value
@@ -61,13 +61,14 @@ def top(profile):
     return Top(kind, unit, everything, rows)
 
 
-def _without_launcher(frames):
+def without_launcher(frames):
     """A stack, leaf first, without the frames by which `run` started the program:
-    that is how `python` itself would have shown it."""
+    that is how `python` itself would have shown it. A frame's second part is its
+    file."""
     end = len(frames)
     while end and frames[end - 1][1].endswith(_LAUNCHERS):
         end -= 1
-    if end and any(file.endswith(_RUNNER) for _, file, _ in frames[end:]):
+    if end and any(f[1].endswith(_RUNNER) for f in frames[end:]):
         return frames[:end]
     return frames
 

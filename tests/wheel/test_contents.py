@@ -59,6 +59,10 @@ def test_the_record_is_right(tmp_path):
             assert recorded == set(file.namelist()), path
 
 
+def test_the_page_is_in_it(content):
+    assert content["googlecloudprofiler/_page.html"].count(b"@DATA@") == 1
+
+
 def test_the_document_is_valid(content):
     text = json.dumps(document(content))
     validator = validation.JsonStrictValidator(schema.SchemaVersion.V1_6)
