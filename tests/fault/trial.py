@@ -50,8 +50,8 @@ AGAIN = "The profiler service answers again"
 # What the original agent writes when a window is lost.
 LOST = "Failed to collect and upload profile whose profile type is "
 
-# How core tells of a connection that the server has ended.
-CUT = "UNAVAILABLE: (Socket closed|Broken pipe|Connection reset)"
+# How core tells of a connection that the server has ended, at work or at its begin.
+CUT = "UNAVAILABLE: .*(Socket closed|Broken pipe|Connection reset)"
 
 # So many failures show that the first ones are told and the others are not.
 ENOUGH = 8
