@@ -7,7 +7,14 @@ import os
 import sys
 import threading
 
-from googlecloudprofiler import _config, _greenlets, _options, _selftest, _tokens
+from googlecloudprofiler import (
+    _config,
+    _greenlets,
+    _names,
+    _options,
+    _selftest,
+    _tokens,
+)
 from googlecloudprofiler.__version__ import __version__
 
 _logger = logging.getLogger("googlecloudprofiler")
@@ -137,9 +144,7 @@ def start(
                 "use api_endpoint"
             )
         _selftest.run(native.walk_self)
-        native.speak_through(
-            _client_logger.log, lambda: _greenlets.run(native, native.speak)
-        )
+        native.speak_through(_client_logger.log, lambda: _hear(native))
         native.call_in_child(lambda: _greenlets.run(native, _resume))
         native.start(**options)
         _State.source = _tokens.find_source(options, credentials)
@@ -174,6 +179,15 @@ def _give_tokens():
         _State.tokens = _tokens.Refresher(
             _State.source, native.give_token, native.give_no_token
         )
+
+
+def _hear(native):
+    """Whenever there are words, which is when each profile begins and ends."""
+    try:
+        if not _greenlets.are_threads():
+            native.name_threads(_names.of_threads())
+    finally:
+        _greenlets.run(native, native.speak)
 
 
 def _resume():

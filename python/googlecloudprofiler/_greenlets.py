@@ -22,6 +22,11 @@ def run(native, function):
         native.call_in_main(lambda: _begin(spawn, function))
 
 
+def are_threads():
+    """Whether this program's threads are greenlets."""
+    return _find_spawn() is not None
+
+
 def _find_spawn():
     """What begins a greenlet, or None where threads are threads. What is not imported
     has not patched anything."""

@@ -78,11 +78,14 @@ def give_no_token(why: str, refused: bool) -> None:
     """Tell the agent why there is none, without a secret, and whether to try again will
     not help."""
 
-def collect(kind: str, duration_ns: int, period_ns: int) -> bytes:
+def collect(
+    kind: str, duration_ns: int, period_ns: int, budget_ppm: int = 0
+) -> bytes:
     """Sample this process from the calling thread; a gzipped pprof profile.
 
-    `kind` is "CPU" or "WALL". Raises ValueError when duration_ns is above 300 s or
-    below period_ns, or period_ns below 0.1 ms.
+    `kind` is "CPU" or "WALL". The rate falls where it costs more than budget_ppm of a
+    core, up to a million; 0 is without bounds. Raises ValueError when duration_ns is
+    above 300 s or below period_ns, period_ns below 0.1 ms, or budget_ppm out of range.
     """
 
 def walk_self() -> List[Tuple[Optional[str], Optional[str], int, int]]:
@@ -94,6 +97,10 @@ def walk_self() -> List[Tuple[Optional[str], Optional[str], int, int]]:
 
 def line_at(table: bytes, first_line: int, instr: int) -> int:
     """The line of the instruction at index `instr` (code units); 0 for none."""
+
+def name_threads(names: List[Tuple[int, bytes]]) -> None:
+    """What threads are called from now on, by the kernel's ids, in UTF-8; cut after 63
+    bytes, and after 8192 threads."""
 
 def speak_through(
     speaker: Callable[[int, str], Any], hearer: Callable[[], Any]

@@ -17,6 +17,7 @@
 #include "base/thread.h"
 #include "google/given.h"
 #include "google/metadata.h"
+#include "sampler/names.h"
 
 /* All strings of the options: paths are the long ones. */
 #define STRINGS_BYTES (256 << 10)
@@ -284,6 +285,7 @@ static void after_fork_in_child(void)
 	pthread_mutex_init(&process.lock, NULL);
 	process.agent = NULL;
 	cprof_log_abandon();
+	cprof_names_abandon();
 	cprof_given_abandon();
 	cprof_thread_abandon();
 	cprof_cores_abandon();

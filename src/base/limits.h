@@ -83,13 +83,18 @@
 
 /* a window */
 #define CPROF_MAX_SEEN_THREADS	65536 /* living and ended */
+#define CPROF_THREAD_NAME_BYTES 64
 #define CPROF_MAX_STACKS	65536 /* 64 threads, 10 s, all different */
 #define CPROF_MAX_CODES		65536
 #define CPROF_STACK_ARENA_BYTES (64 << 20)
 #define CPROF_CODE_ARENA_BYTES	(64 << 20)
 #define CPROF_LIVE_ARENA_BYTES	(8 << 20) /* and a hint for each thread */
-#define CPROF_HOT_THREADS	32 /* so many are all looked at, always */
-#define CPROF_COLD_TICKS	32 /* unmoved that long: visited in rotation */
+#define CPROF_HOT_THREADS	32  /* so many are all looked at, always */
+#define CPROF_COLD_TICKS	32  /* unmoved that long: visited in rotation */
+#define CPROF_MAX_COLD_TICKS	256 /* the same, to save CPU time */
+#define CPROF_MAX_STRIDE	10  /* periods to a tick, to save CPU time */
+#define CPROF_BUDGET_PPM	5000 /* of one core, at this period or more */
+#define CPROF_BUDGET_PERIOD_NS	(10 * CPROF_NS_PER_MS)
 #define CPROF_MAX_TICK_NS	(2 * CPROF_NS_PER_S) /* weight after a stop */
 
 /* a profile */

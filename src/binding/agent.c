@@ -124,6 +124,10 @@ static int read_options(PyObject *args, PyObject *kwargs,
 	ch->keepalive_timeout_ns = CPROF_KEEPALIVE_TIMEOUT_NS;
 	ch->max_reply_bytes = CPROF_MAX_REPLY_BYTES;
 	opts->sampler.period_ns = period_ns;
+	/* Whoever asks for ten times as many ticks asks for what they cost. */
+	opts->sampler.budget_ppm = CPROF_BUDGET_PPM;
+	if (period_ns < CPROF_BUDGET_PERIOD_NS)
+		opts->sampler.budget_ppm *= CPROF_BUDGET_PERIOD_NS / period_ns;
 	opts->sampler.wall_main = wall_main;
 	/* Given by tests only, which cannot wait for a minute and more. */
 	opts->backoff_min_ns = backoff_min_ns;

@@ -78,6 +78,7 @@ PyObject *cprof__walk_self(PyObject *self, PyObject *noargs);
 PyObject *cprof__line_at(PyObject *self, PyObject *args);
 PyObject *cprof__speak_through(PyObject *self, PyObject *args);
 PyObject *cprof__speak(PyObject *self, PyObject *noargs);
+PyObject *cprof__name_threads(PyObject *self, PyObject *args);
 PyObject *cprof__call_in_main(PyObject *self, PyObject *arg);
 PyObject *cprof__call_in_child(PyObject *self, PyObject *arg);
 PyObject *cprof__decode_profile(PyObject *self, PyObject *arg);

@@ -35,6 +35,8 @@ static PyMethodDef methods[] = {
 		"Set what log records go to, and who has speak() called." },
 	{ "speak", cprof__speak, METH_NOARGS,
 		"Speak the log records that there are." },
+	{ "name_threads", cprof__name_threads, METH_VARARGS,
+		"Tell the sampler what threads are called." },
 	{ "call_in_main", cprof__call_in_main, METH_O,
 		"Have the main thread call a callable ()." },
 	{ "call_in_child", cprof__call_in_child, METH_O,

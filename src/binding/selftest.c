@@ -185,27 +185,30 @@ PyObject *cprof__line_at(PyObject *self, PyObject *args)
 
 PyObject *cprof__collect(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = { "kind", "duration_ns", "period_ns", NULL };
+	static char *names[] = { "kind", "duration_ns", "period_ns",
+		"budget_ppm", NULL };
 	struct cprof_sampler_options opts;
 	struct cprof_buffer out;
 	struct cprof_error err;
 	PyObject *bytes = NULL;
 	const char *kind;
-	long long duration_ns, period_ns;
+	long long duration_ns, period_ns, budget_ppm = 0;
 	int r;
 
 	(void)self;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sLL:collect", names,
-		    &kind, &duration_ns, &period_ns) ||
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sLL|L:collect", names,
+		    &kind, &duration_ns, &period_ns, &budget_ppm) ||
 		cprof__interpreter(&opts) < 0)
 		return NULL;
 	if (period_ns < CPROF_MIN_TRIAL_PERIOD_NS || duration_ns < period_ns ||
-		duration_ns > CPROF_MAX_DURATION_NS) {
+		duration_ns > CPROF_MAX_DURATION_NS || budget_ppm < 0 ||
+		budget_ppm > 1000000) {
 		PyErr_SetString(PyExc_ValueError,
-			"period_ns or duration_ns is out of range");
+			"period_ns, duration_ns or budget_ppm is out of range");
 		return NULL;
 	}
 	opts.period_ns = period_ns;
+	opts.budget_ppm = budget_ppm;
 	cprof_buffer_init(&out, CPROF_MAX_UPLOAD_BYTES);
 	Py_BEGIN_ALLOW_THREADS
 	r = cprof_sampler_collect(&opts,

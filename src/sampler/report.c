@@ -12,12 +12,13 @@
 #include "base/limits.h"
 #include "base/thread.h"
 #include "profile/profile.h"
+#include "sampler/names.h"
 
 /*
  * A thread met on a CPU less often than this cannot be scaled by itself: one
  * tick more or less would change too much. Such threads share one scale.
  */
-#define POOL_TICKS 10
+#define POOL_LOOKS 10
 
 /* Less than this may be the time it takes to read the clocks. */
 #define MIN_EXITED_NS (1 * CPROF_NS_PER_MS)
@@ -122,6 +123,7 @@ static int add_stack(struct report *rep, uint32_t stack,
 	int64_t count, int64_t value_ns, struct cprof_error *err)
 {
 	struct cprof_profile_thread thread = { 0 };
+	struct cprof_thread_label label;
 	int nr, r;
 	const struct cprof_frame *f =
 		cprof_stacks_frames(rep->w->stacks, stack, &nr);
@@ -138,7 +140,8 @@ static int add_stack(struct report *rep, uint32_t stack,
 					     : 0;
 	}
 	if (seen) {
-		thread.name = seen->name;
+		thread.name = cprof_names_find(seen->tid, &label) ? label.name
+								  : seen->name;
 		thread.id = seen->tid;
 		thread.state = state_name(state);
 	}
@@ -195,7 +198,7 @@ static void name_threads(struct cprof_window *w)
 
 static bool pooled(const struct cprof_seen *seen)
 {
-	return seen->cpu_ticks < POOL_TICKS;
+	return seen->cpu_looks < POOL_LOOKS;
 }
 
 static void sum_up(struct report *rep)
@@ -380,11 +383,13 @@ static int add_comment(
 
 	snprintf(text, sizeof(text),
 		"sampler: %.2f ms of CPU (%.2f %% of a core), %u ticks, "
-		"%u missed, %llu walks, %llu unsettled, %llu frames gone, "
-		"%u samples dropped, %u codes lost, %llu threads lost",
+		"%u missed, %u skipped to save CPU, %llu walks, "
+		"%llu unsettled, %llu frames gone, %u samples dropped, "
+		"%u codes lost, %llu threads lost",
 		(double)own_ns / CPROF_NS_PER_MS,
 		percent((double)own_ns, (double)duration_ns), w->tick,
-		w->missed_ticks, (unsigned long long)st->walks,
+		w->missed_ticks, w->skipped_ticks,
+		(unsigned long long)st->walks,
 		(unsigned long long)st->unsettled,
 		(unsigned long long)st->gone_frames, ticks_of(dropped),
 		cprof_codes_lost(w->codes),

@@ -27,10 +27,18 @@ static bool sleep_until(int64_t when_ns, const atomic_bool *stop)
 	return !stopped(stop);
 }
 
+static void keep_budget(struct cprof_window *w)
+{
+	if (cprof_budget_due(&w->budget))
+		cprof_budget_judge(&w->budget, cprof_now_ns(),
+			cprof_own_cpu_ns(), w->threads->nr > CPROF_HOT_THREADS);
+}
+
 /*
- * One tick in each period, at a random phase, so that a program with a rhythm
- * of its own is not always met at the same place. A period that is over before
- * its tick came is missed; the next tick's weight covers it.
+ * One tick in each period, or in as many as the budget says, at a random phase,
+ * so that a program with a rhythm of its own is not always met at the same
+ * place. Periods that are over before their tick came are missed; the next
+ * tick's weight covers them.
  */
 static bool run_ticks(
 	struct cprof_window *w, int64_t duration_ns, const atomic_bool *stop)
@@ -39,24 +47,31 @@ static bool run_ticks(
 	uint64_t random = (uint64_t)w->start_ns | 1;
 	int64_t ticks = duration_ns / period_ns;
 
-	for (int64_t i = 0; i < ticks; i++) {
-		int64_t begin_ns = w->start_ns + i * period_ns;
-		int64_t phase_ns = (int64_t)(cprof_random_next(&random) %
-					     (uint64_t)period_ns);
+	for (int64_t i = 0, stride; i < ticks; i += stride) {
+		int64_t begin_ns = w->start_ns + i * period_ns, span_ns;
 
-		if (cprof_now_ns() >= begin_ns + period_ns) {
-			w->missed_ticks++;
+		stride = w->budget.stride;
+		if (stride > ticks - i)
+			stride = ticks - i;
+		span_ns = stride * period_ns;
+		if (cprof_now_ns() >= begin_ns + span_ns) {
+			w->missed_ticks += (uint32_t)stride;
 			continue;
 		}
-		if (!sleep_until(begin_ns + phase_ns, stop))
+		if (!sleep_until(
+			    begin_ns + (int64_t)(cprof_random_next(&random) %
+						 (uint64_t)span_ns),
+			    stop))
 			return false;
-		cprof__window_tick(w, cprof_now_ns());
+		w->skipped_ticks += (uint32_t)stride - 1;
+		cprof__window_tick(w, cprof_now_ns(), (uint32_t)stride);
+		keep_budget(w);
 	}
 	if (!sleep_until(w->start_ns + duration_ns, stop))
 		return false;
 	/* What has not been charged yet belongs to somebody, too. */
 	w->closing = true;
-	cprof__window_tick(w, cprof_now_ns());
+	cprof__window_tick(w, cprof_now_ns(), 1);
 	return true;
 }
 

@@ -22,8 +22,9 @@ enum cprof_sampler_kind {
 struct cprof_sampler_options {
 	const struct cprof_layout *layout;
 	struct cprof_roots roots;
-	int64_t period_ns; /* between ticks, on average */
-	bool wall_main;	   /* wall time of the main thread only */
+	int64_t period_ns;  /* between ticks, on average */
+	int64_t budget_ppm; /* of a core for it all; 0: what it takes */
+	bool wall_main;	    /* wall time of the main thread only */
 };
 
 /*

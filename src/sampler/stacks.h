@@ -17,10 +17,10 @@ struct cprof_stacks;
 struct cprof_tally {
 	uint32_t thread; /* a number of the caller's */
 	uint32_t stack;
-	uint32_t cpu_ticks; /* how often it was seen on a CPU */
+	uint32_t cpu_ticks; /* that looks which saw it on a CPU stand for */
 	struct {
-		uint32_t ticks;	 /* how often it was seen at all, ... */
-		int64_t wall_ns; /* ... and time that this stands for */
+		uint32_t ticks;	 /* of all looks that saw it so, ... */
+		int64_t wall_ns; /* ... and time that these stand for */
 	} in[CPROF_TASK_STATES];
 };
 

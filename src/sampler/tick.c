@@ -55,7 +55,7 @@ static struct cprof_live new_live(struct cprof_window *w,
 		.ref = *ref,
 		.seen = new_seen(w),
 		.in_use = true,
-		.visited_tick = w->tick - 1,
+		.visited_period = w->period - w->weight_periods,
 		.visited_wall_ns = w->wall_ns - w->weight_ns,
 		.cpu_first_ns = -1,
 		.cpu_last_ns = -1,
@@ -142,7 +142,7 @@ static bool is_due(const struct cprof_window *w, int i)
 		return false;
 	if (w->threads->nr <= CPROF_HOT_THREADS || w->closing)
 		return true;
-	for (uint32_t n = 0; n < t->still_looks && every < CPROF_COLD_TICKS;
+	for (uint32_t n = 0; n < t->still_looks && every < w->budget.cold_ticks;
 		n++)
 		every *= 2;
 	return (w->tick + w->live_of[i]) % every == 0;
@@ -323,13 +323,17 @@ static void find_state_again(
 /* Charge the time since the last visit to the stack that was seen now. */
 static void charge(struct cprof_window *w, struct cprof_live *t, bool cpu)
 {
-	t->tally->in[t->state].ticks += w->tick - t->visited_tick;
+	struct cprof_seen *seen = &w->seen[t->seen];
+	uint32_t ticks = w->period - t->visited_period;
+
+	t->tally->in[t->state].ticks += ticks;
 	t->tally->in[t->state].wall_ns += w->wall_ns - t->visited_wall_ns;
-	t->visited_tick = w->tick;
+	t->visited_period = w->period;
 	t->visited_wall_ns = w->wall_ns;
 	if (cpu) {
-		t->tally->cpu_ticks++;
-		w->seen[t->seen].cpu_ticks++;
+		t->tally->cpu_ticks += ticks;
+		seen->cpu_ticks += ticks;
+		seen->cpu_looks++;
 	}
 }
 
@@ -442,11 +446,14 @@ static void look_at_all(struct cprof_window *w)
 	}
 }
 
-void cprof__window_tick(struct cprof_window *w, int64_t now_ns)
+void cprof__window_tick(
+	struct cprof_window *w, int64_t now_ns, uint32_t periods)
 {
 	int64_t elapsed_ns = now_ns - w->last_ns;
 
 	w->tick++;
+	w->weight_periods = periods;
+	w->period += periods;
 	w->last_ns = now_ns;
 	/* A process that was stopped is not a program that waited. */
 	w->weight_ns =

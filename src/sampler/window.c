@@ -84,6 +84,8 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 	w->own_cpu_ns = cprof_own_cpu_ns();
 	w->start_unix_ns = cprof_unix_ns();
 	w->start_ns = w->last_ns = cprof_now_ns();
+	cprof_budget_open(
+		&w->budget, opts->budget_ppm, w->start_ns, w->own_cpu_ns);
 	return 0;
 
 fail:

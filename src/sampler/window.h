@@ -11,6 +11,7 @@
 #include "cpython/glance.h"
 #include "cpython/peek.h"
 #include "cpython/threads.h"
+#include "sampler/budget.h"
 #include "sampler/sampler.h"
 #include "sampler/stacks.h"
 #include "sampler/tasks.h"
@@ -25,7 +26,7 @@
 struct cprof_seen {
 	int32_t tid; /* the kernel's; 0 if it never told */
 	int64_t cpu_ns;
-	uint32_t cpu_ticks;
+	uint32_t cpu_looks, cpu_ticks; /* that met it on a CPU; their weight */
 	char name[16];
 };
 
@@ -42,7 +43,7 @@ struct cprof_live {
 	uint32_t seen; /* index of its struct cprof_seen */
 	bool in_use;
 	uint32_t still_looks; /* since it last moved, in a row */
-	uint32_t visited_tick;
+	uint32_t visited_period;
 	int64_t visited_wall_ns;	   /* on the window's own clock */
 	int64_t cpu_first_ns, cpu_last_ns; /* -1: not read yet */
 	int64_t cpu_seen_ns;	   /* just before its stack was copied, or -1 */
@@ -88,10 +89,13 @@ struct cprof_window {
 	struct cprof_task *task;
 	int task_nr;
 
-	uint32_t tick, missed_ticks;
+	struct cprof_budget budget;
+	uint32_t tick, missed_ticks, skipped_ticks;
+	uint32_t period; /* that ticks stand for so far, but for missed ones */
 	int64_t start_ns, last_ns, start_unix_ns;
 	/* The window's clock: time that ticks stand for, and this one does. */
 	int64_t wall_ns, weight_ns;
+	uint32_t weight_periods;
 	int64_t process_cpu_ns, own_cpu_ns; /* as it opened */
 	uint64_t threads_lost;
 };
@@ -101,8 +105,10 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 	struct cprof_error *err);
 void cprof__window_close(struct cprof_window *w);
 
-/* Look at the program once, at `now_ns` of the monotonic clock. */
-void cprof__window_tick(struct cprof_window *w, int64_t now_ns);
+/* Look at the program once, at `now_ns` of the monotonic clock, for so many
+ * periods. */
+void cprof__window_tick(
+	struct cprof_window *w, int64_t now_ns, uint32_t periods);
 
 /* After the last tick: the profile, encoded. */
 int cprof__window_report(struct cprof_window *w, struct cprof_buffer *out,

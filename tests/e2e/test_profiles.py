@@ -2,12 +2,14 @@
 
 import gzip
 import re
+import subprocess
 import time
 
 import pytest
 from fake_service import FakeService, assign, pprof
 from fixtures import Program
 from profiles import Read, googles_pprof, line_of
+from program import PYTHON
 
 SECONDS = 1.5
 
@@ -35,7 +37,7 @@ class Worker:
 def wait():
     sys.stdin.readline()  # wait waits
 
-thread = threading.Thread(target=Worker().run)
+thread = threading.Thread(target=Worker().run, name="crunch-1")
 thread.start()
 googlecloudprofiler.start(service="web", period_ms=10)
 wait()
@@ -202,6 +204,18 @@ def test_samples_carry_the_thread(uploads, kind):
         if frames[0][0] == "step":
             assert labels["thread"]
             assert labels["thread_id"] > 0
+
+
+def test_a_thread_has_its_name(uploads, kind):
+    told = "import threading; print(hasattr(threading, 'get_native_id'))"
+    if subprocess.check_output([PYTHON, "-c", told]) != b"True\n":
+        pytest.skip("before 3.8 threads know no id of the kernel's")
+    names = {
+        labels["thread"]
+        for frames, _, labels in uploads[kind][1].stacks
+        if frames[0][0] == "step"
+    }
+    assert names == {"crunch-1"}
 
 
 def test_a_comment_tells_what_the_sampler_took(uploads, kind):

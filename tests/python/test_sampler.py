@@ -598,3 +598,6 @@ def test_a_window_is_refused_where_it_makes_no_sense():
     ):
         with pytest.raises(ValueError, match="out of range"):
             _native.collect("WALL", duration_ns, period_ns)
+    for budget_ppm in (-1, 10**6 + 1):
+        with pytest.raises(ValueError, match="out of range"):
+            _native.collect("WALL", 10**9, 10**7, budget_ppm)

@@ -495,6 +495,36 @@ void test_sampler__a_profile_says_what_it_is(void)
 	}
 }
 
+/* A budget that no tick keeps to: the rate falls, and all time is charged. */
+static bool charge_within_a_budget(void)
+{
+	struct world w = open_world(1 * MS);
+	unsigned int ticks = 0, missed = 0, skipped = 0;
+	int64_t took_ns, periods = 0;
+	bool good;
+
+	w.opts.budget_ppm = 1;
+	add_thread(&w, 1, 0, "f");
+	collect(&w, CPROF_SAMPLER_WALL, 500 * MS);
+	took_ns = w.profile->duration_ns;
+	CHECK_EQ(sscanf(strstr(w.profile->comment[0], "core), ") + 7,
+			 "%u ticks, %u missed, %u skipped", &ticks, &missed,
+			 &skipped),
+		3);
+	for (size_t i = 0; i < w.profile->sample_nr; i++)
+		periods += w.profile->sample[i].value[0];
+	good = is_near("wall", charged(&w, "f", "main"), took_ns, 2 * MS);
+	good &= periods == ticks + skipped;
+	good &= ticks < 250 && skipped > 250;
+	close_world(&w);
+	return good;
+}
+
+void test_sampler__a_budget_lowers_the_rate_and_no_sum(void)
+{
+	retry(charge_within_a_budget);
+}
+
 /* An interpreter without a thread; a window that is shorter than its period. */
 void test_sampler__there_may_be_nothing_to_see(void)
 {
@@ -583,9 +613,9 @@ void test_sampler__idle_threads_are_visited_while_others_come(void)
 	CHECK_EQ(cprof__window_open(&w.opts, CPROF_SAMPLER_WALL, &window, NULL),
 		0);
 	for (uint64_t i = 0; i < 5 * CPROF_COLD_TICKS; i++) {
-		cprof__window_tick(&window, window.last_ns + 5 * MS);
+		cprof__window_tick(&window, window.last_ns + 5 * MS, 1);
 		for (int n = 0; n < window.live_nr; n++)
-			CHECK(window.tick - window.live[n].visited_tick <
+			CHECK(window.period - window.live[n].visited_period <
 				CPROF_COLD_TICKS);
 		fake_thread(w.py, w.interp, 3 + i, 0);
 	}
