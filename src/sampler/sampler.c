@@ -45,7 +45,7 @@ static bool run_ticks(
 {
 	int64_t period_ns = w->opts->period_ns;
 	uint64_t random = (uint64_t)w->start_ns | 1;
-	int64_t ticks = duration_ns / period_ns;
+	int64_t ticks = duration_ns / period_ns, over = 0;
 
 	for (int64_t i = 0, stride; i < ticks; i += stride) {
 		int64_t begin_ns = w->start_ns + i * period_ns, span_ns;
@@ -64,7 +64,9 @@ static bool run_ticks(
 			    stop))
 			return false;
 		w->skipped_ticks += (uint32_t)stride - 1;
-		cprof__window_tick(w, cprof_now_ns(), (uint32_t)stride);
+		cprof__window_tick(
+			w, cprof_now_ns(), (uint32_t)(i + stride - over));
+		over = i + stride;
 		keep_budget(w);
 	}
 	if (!sleep_until(w->start_ns + duration_ns, stop))

@@ -291,8 +291,9 @@ static void find_state(const struct cprof_window *w, struct cprof_live *t,
 	int64_t before_ns, int64_t after_ns)
 {
 	int64_t used_ns = before_ns - t->cpu_last_ns;
-	bool likely = used_ns > 0 &&
-		      (t->holds_gil || used_ns >= w->opts->period_ns / 2);
+	int64_t elapsed_ns = w->wall_ns - t->visited_wall_ns;
+	bool likely =
+		used_ns > 0 && (t->holds_gil || used_ns >= elapsed_ns / 2);
 
 	t->state_guessed = false;
 	t->on_cpu = after_ns > before_ns;

@@ -91,7 +91,7 @@ struct cprof_window {
 
 	struct cprof_budget budget;
 	uint32_t tick, missed_ticks, skipped_ticks;
-	uint32_t period; /* that ticks stand for so far, but for missed ones */
+	uint32_t period; /* that ticks stand for so far */
 	int64_t start_ns, last_ns, start_unix_ns;
 	/* The window's clock: time that ticks stand for, and this one does. */
 	int64_t wall_ns, weight_ns;
@@ -105,8 +105,10 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 	struct cprof_error *err);
 void cprof__window_close(struct cprof_window *w);
 
-/* Look at the program once, at `now_ns` of the monotonic clock, for so many
- * periods. */
+/*
+ * Look at the program once, at `now_ns` of the monotonic clock, for the
+ * `periods` since the last time.
+ */
 void cprof__window_tick(
 	struct cprof_window *w, int64_t now_ns, uint32_t periods);
 

@@ -514,7 +514,7 @@ static bool charge_within_a_budget(void)
 	for (size_t i = 0; i < w.profile->sample_nr; i++)
 		periods += w.profile->sample[i].value[0];
 	good = is_near("wall", charged(&w, "f", "main"), took_ns, 2 * MS);
-	good &= periods == ticks + skipped;
+	good &= periods == ticks + missed + skipped;
 	good &= ticks < 250 && skipped > 250;
 	close_world(&w);
 	return good;
@@ -523,6 +523,59 @@ static bool charge_within_a_budget(void)
 void test_sampler__a_budget_lowers_the_rate_and_no_sum(void)
 {
 	retry(charge_within_a_budget);
+}
+
+/* For 200 ms, one tick for so many periods of a millisecond, or more. */
+static void tick_by(struct cprof_window *window, uint32_t periods)
+{
+	int64_t begin_ns = cprof_now_ns(), last_ns = begin_ns, now_ns = 0;
+
+	while (now_ns < begin_ns + 200 * MS) {
+		cprof_sleep_until_ns(last_ns + periods * MS);
+		now_ns = cprof_now_ns();
+		cprof__window_tick(
+			window, now_ns, (uint32_t)((now_ns - last_ns) / MS));
+		last_ns = now_ns;
+	}
+}
+
+/* One rate while it does the one, a tenth of it while it does the other. */
+static bool change_the_rate(void)
+{
+	struct world w = open_world(1 * MS);
+	struct helper busy = { .body = burn };
+	struct cprof_window window;
+	struct cprof_buffer out;
+	struct fake_thread *t;
+	int64_t begin_ns, first_ns, second_ns, got_ns;
+
+	helper_start(&busy);
+	use_some_cpu(busy.tid);
+	t = add_thread(&w, 1, busy.tid, "first");
+	CHECK_EQ(cprof__window_open(&w.opts, CPROF_SAMPLER_CPU, &window, NULL),
+		0);
+	begin_ns = cprof_thread_cpu_ns(busy.tid);
+	tick_by(&window, 1);
+	first_ns = cprof_thread_cpu_ns(busy.tid) - begin_ns;
+	fake_pop(t);
+	fake_push(t, fake_function(w.py, "second"), 2);
+	tick_by(&window, 10);
+	second_ns = cprof_thread_cpu_ns(busy.tid) - begin_ns - first_ns;
+	cprof_buffer_init(&out, CPROF_MAX_UPLOAD_BYTES);
+	CHECK_EQ(cprof__window_report(&window, &out, NULL), 0);
+	cprof__window_close(&window);
+	helper_stop(&busy);
+	CHECK_EQ(cprof_profile_read(out.data, out.len, &w.profile, NULL), 0);
+	cprof_buffer_finish(&out);
+	got_ns = charged(&w, "second", "main");
+	close_world(&w);
+	return is_near(
+		"second", got_ns, second_ns, (first_ns + second_ns) / 10);
+}
+
+void test_sampler__cpu_shares_are_right_though_the_rate_changes(void)
+{
+	retry(change_the_rate);
 }
 
 /* An interpreter without a thread; a window that is shorter than its period. */
