@@ -102,4 +102,19 @@
 #define CPROF_MAX_UPLOAD_BYTES	(32 << 20)  /* gzipped */
 #define CPROF_MAX_COMMENTS	16
 
+/* a stranger's profile: what is read becomes some objects of Python's each */
+#define CPROF_MAX_INFLATION	  250	    /* ours have 5 to 20, bombs 1000 */
+#define CPROF_FREE_INFLATION	  (1 << 20) /* less is no bomb */
+#define CPROF_MAX_READ_TYPES	  64	    /* of value; a heap has 4 */
+#define CPROF_MAX_READ_COMMENTS	  1024
+#define CPROF_MAX_READ_TEXTS	  (2 << 20)
+#define CPROF_MAX_READ_FUNCTIONS  (1 << 20)
+#define CPROF_MAX_READ_LOCATIONS  (1 << 20)
+#define CPROF_MAX_READ_LINES	  (2 << 20) /* with what is inlined */
+#define CPROF_MAX_READ_SAMPLES	  (1 << 20)
+#define CPROF_MAX_READ_DEPTH	  (64 << 10) /* of one stack */
+#define CPROF_MAX_READ_FRAMES	  (8 << 20)  /* of all stacks */
+#define CPROF_MAX_READ_LABELS	  (2 << 20)
+#define CPROF_MAX_READ_TEXT_BYTES (256 << 20) /* as often as referred to */
+
 #endif

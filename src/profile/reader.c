@@ -33,8 +33,16 @@ struct reading {
 	const char **text;
 	struct places functions, locations;
 	struct cprof_read_profile *profile;
+	size_t line_nr, frame_nr, label_nr, text_bytes; /* so far */
 	struct cprof_error *err;
 };
+
+/* A few bytes that become very many are a bomb, however many they may be. */
+static bool is_bomb(const z_stream *z, const struct cprof_buffer *out)
+{
+	return out->len > CPROF_FREE_INFLATION &&
+	       out->len / CPROF_MAX_INFLATION > z->total_in;
+}
 
 static int inflate_into(
 	z_stream *z, struct cprof_buffer *out, struct cprof_error *err)
@@ -60,6 +68,11 @@ static int inflate_into(
 		if (r != Z_OK && r != Z_STREAM_END)
 			return cprof_fail(err, CPROF_EFORMAT,
 				"bad gzip data: %s", z->msg ? z->msg : "?");
+		if (is_bomb(z, out))
+			return cprof_fail(err, CPROF_ETOOBIG,
+				"the profile inflates to more than %d times "
+				"its size",
+				CPROF_MAX_INFLATION);
 	}
 	if (z->avail_in)
 		return cprof_fail(err, CPROF_EFORMAT,
@@ -99,6 +112,43 @@ static void *take(struct reading *rd, size_t nr, size_t size)
 	return p;
 }
 
+static int too_many(struct reading *rd, const char *what, size_t most)
+{
+	return cprof_fail(rd->err, CPROF_ETOOBIG,
+		"the profile has more than %zu %s", most, what);
+}
+
+static int check_counts(struct reading *rd)
+{
+	const Perftools__Profiles__Profile *m = rd->message;
+	const struct {
+		const char *what;
+		size_t nr, most;
+	} row[] = {
+		{ "sample types", m->n_sample_type, CPROF_MAX_READ_TYPES },
+		{ "comments", m->n_comment, CPROF_MAX_READ_COMMENTS },
+		{ "strings", m->n_string_table, CPROF_MAX_READ_TEXTS },
+		{ "functions", m->n_function, CPROF_MAX_READ_FUNCTIONS },
+		{ "locations", m->n_location, CPROF_MAX_READ_LOCATIONS },
+		{ "samples", m->n_sample, CPROF_MAX_READ_SAMPLES },
+	};
+
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		if (row[i].nr > row[i].most)
+			return too_many(rd, row[i].what, row[i].most);
+	return 0;
+}
+
+/* Count `nr` more of what is spread over the profile. */
+static int count(struct reading *rd, size_t *sum, size_t nr, const char *what,
+	size_t most)
+{
+	if (nr > most - *sum)
+		return too_many(rd, what, most);
+	*sum += nr;
+	return 0;
+}
+
 /* The texts, made valid, so that whoever shows them need not look. */
 static int read_texts(struct reading *rd)
 {
@@ -134,7 +184,9 @@ static int find_text(struct reading *rd, int64_t index, const char **ret)
 			"string %lld is not among the %zu there are",
 			(long long)index, rd->message->n_string_table);
 	*ret = rd->text[index];
-	return 0;
+	/* One long name that all refer to would be as many objects. */
+	return count(rd, &rd->text_bytes, strlen(*ret), "bytes of names",
+		CPROF_MAX_READ_TEXT_BYTES);
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -260,8 +312,11 @@ static int read_location(struct reading *rd,
 	const Perftools__Profiles__Location *in,
 	struct cprof_read_location *out)
 {
-	int r = 0;
+	int r = count(
+		rd, &rd->line_nr, in->n_line, "lines", CPROF_MAX_READ_LINES);
 
+	if (r < 0)
+		return r;
 	out->line = take(rd, in->n_line, sizeof(*out->line));
 	if (!out->line)
 		return CPROF_ETOOBIG;
@@ -289,8 +344,11 @@ static int read_locations(struct reading *rd)
 static int read_labels(struct reading *rd,
 	const Perftools__Profiles__Sample *in, struct cprof_read_sample *out)
 {
-	int r = 0;
+	int r = count(rd, &rd->label_nr, in->n_label, "labels",
+		CPROF_MAX_READ_LABELS);
 
+	if (r < 0)
+		return r;
 	out->label = take(rd, in->n_label, sizeof(*out->label));
 	if (!out->label)
 		return CPROF_ETOOBIG;
@@ -319,6 +377,14 @@ static int read_sample(struct reading *rd,
 		return cprof_fail(rd->err, CPROF_EFORMAT,
 			"a sample has %zu values for %zu sample types",
 			in->n_value, rd->profile->value_type_nr);
+	if (in->n_location_id > CPROF_MAX_READ_DEPTH)
+		return cprof_fail(rd->err, CPROF_ETOOBIG,
+			"a stack has more than %d frames",
+			CPROF_MAX_READ_DEPTH);
+	r = count(rd, &rd->frame_nr, in->n_location_id, "frames",
+		CPROF_MAX_READ_FRAMES);
+	if (r < 0)
+		return r;
 	out->value = in->value;
 	out->location = take(rd, in->n_location_id, sizeof(*out->location));
 	if (!out->location)
@@ -367,6 +433,7 @@ static int read_all(struct reading *rd, const uint8_t *data, size_t len)
 {
 	/* In an order in which each finds what it needs. */
 	static int (*const step[])(struct reading *rd) = {
+		check_counts,
 		read_texts,
 		read_value_types,
 		read_places,

@@ -9,8 +9,9 @@
 /*
  * A pprof profile read back, for the local service: whatever comes from outside
  * is inflated and parsed within limits, its references are resolved and
- * checked, and it is handed out as plain arrays. One thread at a time;
- * everything is owned by the struct and released with it.
+ * checked, and it is handed out as plain arrays. References lead from samples
+ * to locations to functions to texts and nowhere back: there are no cycles.
+ * One thread at a time; everything is owned by the struct and released with it.
  */
 struct cprof_read_value_type {
 	const char *type;
@@ -62,7 +63,8 @@ struct cprof_read_profile {
 
 /*
  * Read `len` bytes, gzipped or plain. CPROF_EFORMAT for bytes that are no
- * profile (with what is wrong), CPROF_ETOOBIG past CPROF_MAX_PROFILE_BYTES.
+ * profile (with what is wrong), CPROF_ETOOBIG past CPROF_MAX_PROFILE_BYTES and
+ * the limits of a stranger's profile in base/limits.h.
  */
 int cprof_profile_read(const uint8_t *data, size_t len,
 	struct cprof_read_profile **ret, struct cprof_error *err);

@@ -1,5 +1,7 @@
 #include "profile/reader.h"
 
+#include <zlib.h>
+
 #include "base/limits.h"
 #include "check.h"
 #include "profile/profile.h"
@@ -270,19 +272,29 @@ static void put_bits(struct bits *s, unsigned int value, unsigned int nr)
 	}
 }
 
-/*
- * 1.7 MB that inflate to 256 MiB and more: one literal 0, then repeats of 258
- * bytes at distance 1 without end. Codes go highest bit first: reversed here.
- */
-void test_reader__a_bomb_is_stopped_at_the_limit(void)
+static const uint8_t gzip_head[] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3 };
+
+static void check_too_big(const struct cprof_buffer *b, const char *words)
 {
-	static const uint8_t head[] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3 };
+	struct cprof_read_profile *r = NULL;
+	struct cprof_error err = { 0 };
+
+	CHECK_EQ(cprof_profile_read(b->data, b->len, &r, &err), CPROF_ETOOBIG);
+	CHECK(!r);
+	CHECK_STR(err.message, words);
+}
+
+/*
+ * 1.7 MB that inflate to 256 MiB and more, 158 for one: a literal 0, then
+ * repeats of 258 bytes at distance 1 without end. Codes go highest bit first:
+ * reversed here.
+ */
+void test_reader__what_inflates_is_stopped_at_the_limit(void)
+{
 	struct cprof_buffer b = WIRE_INIT;
 	struct bits s = { .b = &b };
-	struct cprof_read_profile *r = NULL;
-	struct cprof_error err;
 
-	CHECK_EQ(cprof_buffer_add(&b, head, sizeof(head), NULL), 0);
+	CHECK_EQ(cprof_buffer_add(&b, gzip_head, sizeof(gzip_head), NULL), 0);
 	put_bits(&s, 1, 1);    /* the last block */
 	put_bits(&s, 1, 2);    /* with the fixed codes */
 	put_bits(&s, 0x0c, 8); /* literal 0: 00110000 */
@@ -290,8 +302,155 @@ void test_reader__a_bomb_is_stopped_at_the_limit(void)
 		put_bits(&s, 0xa3, 8); /* length 258: 11000101 */
 		put_bits(&s, 0, 5);    /* distance 1: 00000 */
 	}
-	CHECK_EQ(cprof_profile_read(b.data, b.len, &r, &err), CPROF_ETOOBIG);
-	CHECK(!r);
+	check_too_big(&b, "the profile inflates to more than 268435456 bytes");
+	cprof_buffer_finish(&b);
+}
+
+/* Zeros as zlib packs them: a thousand for one. */
+void test_reader__a_bomb_is_known_by_how_it_inflates(void)
+{
+	static uint8_t zeros[2 * CPROF_FREE_INFLATION], packed[16 << 10];
+	struct cprof_buffer b = { .data = packed };
+	z_stream z = { .next_in = zeros,
+		.avail_in = sizeof(zeros),
+		.next_out = packed,
+		.avail_out = sizeof(packed) };
+
+	CHECK_EQ(
+		deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY),
+		Z_OK);
+	CHECK_EQ(deflate(&z, Z_FINISH), Z_STREAM_END);
+	b.len = sizeof(packed) - z.avail_out;
+	deflateEnd(&z);
+	check_too_big(&b, "the profile inflates to more than 250 times its "
+			  "size");
+}
+
+/* A few bytes again and again. */
+static void repeat(
+	struct cprof_buffer *b, const char *bytes, size_t len, size_t nr)
+{
+	CHECK_EQ(cprof_buffer_reserve(b, len * nr, NULL), 0);
+	for (size_t i = 0; i < nr; i++, b->len += len)
+		memcpy(b->data + b->len, bytes, len);
+}
+
+void test_reader__each_count_has_a_limit(void)
+{
+	static const struct {
+		const char *bytes; /* an empty message, or a number 0 */
+		size_t most;
+		const char *words;
+	} row[] = {
+#define ROW(bytes, NAME, words)                                                \
+	{ bytes, CPROF_MAX_READ_##NAME, "the profile has more than " words }
+		ROW("\x0a", TYPES, "64 sample types"),
+		ROW("\x68", COMMENTS, "1024 comments"),
+		ROW("\x32", TEXTS, "2097152 strings"),
+		ROW("\x2a", FUNCTIONS, "1048576 functions"),
+		ROW("\x22", LOCATIONS, "1048576 locations"),
+		ROW("\x12", SAMPLES, "1048576 samples"),
+#undef ROW
+	};
+
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct cprof_buffer b = WIRE_INIT;
+
+		repeat(&b, row[i].bytes, 2, row[i].most + 1);
+		check_too_big(&b, row[i].words);
+		cprof_buffer_finish(&b);
+	}
+}
+
+/* What every profile needs: a type of value, "" and one location. */
+static struct cprof_buffer with_one_location(struct cprof_buffer *location)
+{
+	struct cprof_buffer b = WIRE_INIT;
+
+	repeat(&b, "\x0a", 2, 1); /* a sample type, all 0 */
+	wire_text(&b, 6, "");
+	wire_number(location, 1, 1);
+	wire_part(&b, 4, location);
+	return b;
+}
+
+void test_reader__lines_have_a_limit(void)
+{
+	struct cprof_buffer location = WIRE_INIT, b;
+
+	repeat(&location, "\x22", 2, CPROF_MAX_READ_LINES + 1);
+	b = with_one_location(&location);
+	check_too_big(&b, "the profile has more than 2097152 lines");
+	cprof_buffer_finish(&b);
+}
+
+void test_reader__labels_have_a_limit(void)
+{
+	struct cprof_buffer location = WIRE_INIT, sample = WIRE_INIT;
+	struct cprof_buffer b = with_one_location(&location);
+
+	wire_number(&sample, 2, 0);
+	repeat(&sample, "\x1a", 2, CPROF_MAX_READ_LABELS + 1);
+	wire_part(&b, 2, &sample);
+	check_too_big(&b, "the profile has more than 2097152 labels");
+	cprof_buffer_finish(&b);
+}
+
+/* A sample of so many frames, all the same. */
+static void write_stack(struct cprof_buffer *b, size_t depth)
+{
+	struct cprof_buffer sample = WIRE_INIT, stack = WIRE_INIT;
+
+	repeat(&stack, "\1", 1, depth);
+	wire_part(&sample, 1, &stack);
+	wire_number(&sample, 2, 0);
+	wire_part(b, 2, &sample);
+}
+
+void test_reader__the_depth_of_a_stack_has_a_limit(void)
+{
+	struct cprof_buffer location = WIRE_INIT;
+	struct cprof_buffer b = with_one_location(&location);
+	struct cprof_read_profile *r;
+
+	write_stack(&b, CPROF_MAX_READ_DEPTH);
+	CHECK_EQ(cprof_profile_read(b.data, b.len, &r, NULL), 0);
+	CHECK_EQ(r->sample[0].location_nr, CPROF_MAX_READ_DEPTH);
+	cprof_read_profile_destroy(r);
+	write_stack(&b, CPROF_MAX_READ_DEPTH + 1);
+	check_too_big(&b, "a stack has more than 65536 frames");
+	cprof_buffer_finish(&b);
+}
+
+void test_reader__frames_of_all_stacks_have_a_limit(void)
+{
+	struct cprof_buffer location = WIRE_INIT;
+	struct cprof_buffer b = with_one_location(&location);
+
+	for (int i = 0; i <= CPROF_MAX_READ_FRAMES / CPROF_MAX_READ_DEPTH; i++)
+		write_stack(&b, CPROF_MAX_READ_DEPTH);
+	check_too_big(&b, "the profile has more than 8388608 frames");
+	cprof_buffer_finish(&b);
+}
+
+/* It is there once, and would be an object of its own for each line. */
+void test_reader__a_long_name_counts_as_often_as_it_is_used(void)
+{
+	const size_t len = 1 << 20;
+	struct cprof_buffer location = WIRE_INIT, function = WIRE_INIT, b;
+	char *name = malloc(len);
+
+	CHECK(name);
+	memset(name, 'x', len);
+	repeat(&location, "\x22\x02\x08\x01", 4, /* a line of function 1 */
+		CPROF_MAX_READ_TEXT_BYTES / len + 1);
+	b = with_one_location(&location);
+	wire_bytes(&b, 6, name, len);
+	free(name);
+	wire_number(&function, 1, 1);
+	wire_number(&function, 2, 1);
+	wire_part(&b, 5, &function);
+	check_too_big(&b, "the profile has more than 268435456 bytes of names");
 	cprof_buffer_finish(&b);
 }
 
