@@ -162,6 +162,12 @@ def stop():
 
     Does nothing where nothing was started.
     """
+    finish(0.0)
+
+
+def finish(patience_s):
+    """As stop(), but a profile that is being collected is ended and uploaded first, for
+    which there is so much time."""
     with _lock():
         native = _State.native
         if native is None or not native.running():
@@ -170,7 +176,7 @@ def stop():
         if _State.tokens:
             _State.tokens.stop()
             _State.tokens = None
-        native.stop()
+        native.stop(patience_s)
 
 
 def _give_tokens():

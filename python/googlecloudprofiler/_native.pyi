@@ -55,8 +55,12 @@ def transport(transport_path: str) -> Tuple[str, bool]:
     """The version of gRPC core, which is loaded for that and not started; and whether
     a forked child gets one of its own."""
 
-def stop() -> None:
-    """Stop the agent, waiting 0.8 s at most, and speak what is left to say."""
+def stop(patience_s: float = 0) -> None:
+    """Stop the agent, waiting 0.8 s at most, and speak what is left to say.
+
+    With a patience (to 60 s) a profile that is being collected ends at once, and is
+    uploaded within that time.
+    """
 
 def running() -> bool:
     """Whether an agent was started, here or in a parent before it forked this process,

@@ -29,12 +29,13 @@ struct agent {
 	uint64_t random;
 	bool forked; /* it came to this process by a fork */
 
-	atomic_bool stop;
+	atomic_bool stop, enough;
 	pthread_mutex_t lock;	 /* protects what follows */
 	pthread_cond_t changed;	 /* `stop` or `ended` */
 	struct cprof_link *link; /* set and cleared by the thread */
+	bool busy;		 /* with a profile, to collect and upload it */
 	bool ended;
-	int users; /* the thread and the process: the last one frees */
+	int users; /* the thread and whoever stops it: the last one frees */
 };
 
 static struct {
@@ -88,7 +89,7 @@ static void reset(struct agent *a)
 {
 	a->link = NULL;
 	a->random = (uint64_t)cprof_now_ns() | 1;
-	a->stop = a->ended = false;
+	a->stop = a->enough = a->busy = a->ended = false;
 	pthread_mutex_init(&a->lock, NULL);
 	cprof_cond_init(&a->changed);
 	a->users = 2;
@@ -111,6 +112,7 @@ static int create(const struct cprof_agent_options *opts, struct agent **ret,
 	if (r < 0)
 		goto fail_agent;
 	a->opts = *opts;
+	a->opts.sampler.enough = &a->enough;
 	if (!keep_strings(a)) {
 		r = cprof_fail(err, CPROF_EINVAL,
 			"the configuration is longer than %d bytes",
@@ -143,11 +145,25 @@ static void leave(struct agent *a)
 	free(a);
 }
 
+/* False when no more profile is wanted. */
+static bool set_busy(struct agent *a, bool busy)
+{
+	bool go_on;
+
+	pthread_mutex_lock(&a->lock);
+	a->busy = busy;
+	go_on = !a->enough;
+	pthread_mutex_unlock(&a->lock);
+	return go_on;
+}
+
 static int create_profile(void *ctx, struct cprof_assignment *ret,
 	int64_t *ret_retry_ns, struct cprof_error *err)
 {
 	struct agent *a = ctx;
 
+	if (!set_busy(a, false))
+		return cprof_fail(err, CPROF_ECANCELED, "stopped");
 	return cprof_link_create_profile(
 		a->link, a->opts.type, a->opts.type_nr, ret, ret_retry_ns, err);
 }
@@ -166,6 +182,8 @@ static int collect(void *ctx, enum cprof_profile_type type, int64_t duration_ns,
 {
 	struct agent *a = ctx;
 
+	if (!set_busy(a, true))
+		return cprof_fail(err, CPROF_ECANCELED, "stopped");
 	return cprof_sampler_collect(&a->opts.sampler,
 		type == CPROF_PROFILE_CPU ? CPROF_SAMPLER_CPU
 					  : CPROF_SAMPLER_WALL,
@@ -333,6 +351,39 @@ void cprof_agent_stop(void)
 		;
 	pthread_mutex_unlock(&a->lock);
 	leave(a);
+}
+
+/* NULL where none runs; to be left. */
+static struct agent *visit(void)
+{
+	struct agent *a;
+
+	pthread_mutex_lock(&process.lock);
+	a = process.agent;
+	if (a) {
+		pthread_mutex_lock(&a->lock);
+		a->users++;
+		pthread_mutex_unlock(&a->lock);
+	}
+	pthread_mutex_unlock(&process.lock);
+	return a;
+}
+
+void cprof_agent_finish(int64_t patience_ns)
+{
+	int64_t when_ns = cprof_now_ns() + patience_ns;
+	struct agent *a = visit();
+
+	if (!a)
+		return;
+	pthread_mutex_lock(&a->lock);
+	a->enough = true;
+	while (a->busy && !a->ended &&
+		cprof_cond_wait_until(&a->changed, &a->lock, when_ns))
+		;
+	pthread_mutex_unlock(&a->lock);
+	leave(a);
+	cprof_agent_stop();
 }
 
 /* There is no interpreter any more to sample or to speak through. */

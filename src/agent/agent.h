@@ -45,6 +45,12 @@ int cprof_agent_start(
  */
 void cprof_agent_stop(void);
 
+/*
+ * The same, but a profile that is being collected is a shorter one, which is
+ * uploaded first; that may take `patience_ns` more.
+ */
+void cprof_agent_finish(int64_t patience_ns);
+
 bool cprof_agent_running(void);
 
 #endif

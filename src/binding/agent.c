@@ -219,12 +219,22 @@ PyObject *cprof__ask(PyObject *self, PyObject *args, PyObject *kwargs)
 		cprof_trouble_advice(cprof_trouble_of(&err)));
 }
 
-PyObject *cprof__stop(PyObject *self, PyObject *noargs)
+PyObject *cprof__stop(PyObject *self, PyObject *args)
 {
+	double patience_s = 0;
+
 	(void)self;
-	(void)noargs;
+	if (!PyArg_ParseTuple(args, "|d:stop", &patience_s))
+		return NULL;
+	if (!(patience_s >= 0 && patience_s <= 60)) {
+		PyErr_SetString(PyExc_ValueError, "patience is out of range");
+		return NULL;
+	}
 	Py_BEGIN_ALLOW_THREADS
-	cprof_agent_stop();
+	if (patience_s > 0)
+		cprof_agent_finish((int64_t)(patience_s * CPROF_NS_PER_S));
+	else
+		cprof_agent_stop();
 	Py_END_ALLOW_THREADS
 	if (cprof__log_close() < 0)
 		return NULL;

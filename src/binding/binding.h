@@ -65,7 +65,7 @@ void cprof__in_child(void);
  * python/googlecloudprofiler/_native.pyi */
 PyObject *cprof__start(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *cprof__ask(PyObject *self, PyObject *args, PyObject *kwargs);
-PyObject *cprof__stop(PyObject *self, PyObject *noargs);
+PyObject *cprof__stop(PyObject *self, PyObject *args);
 PyObject *cprof__running(PyObject *self, PyObject *noargs);
 PyObject *cprof__metadata(PyObject *self, PyObject *args);
 PyObject *cprof__give_token(PyObject *self, PyObject *args);

@@ -14,7 +14,7 @@ static PyMethodDef methods[] = {
 		"How the interpreter's memory is read here." },
 	{ "transport", cprof__transport, METH_VARARGS,
 		"What gRPC core there is." },
-	{ "stop", cprof__stop, METH_NOARGS,
+	{ "stop", cprof__stop, METH_VARARGS,
 		"Stop the agent; waits for it within bounds." },
 	{ "running", cprof__running, METH_NOARGS,
 		"Whether an agent was started and not stopped." },

@@ -8,23 +8,24 @@
 /* How long a sleep may be before the stop flag is looked at again. */
 #define MAX_SLEEP_NS (100 * CPROF_NS_PER_MS)
 
-static bool stopped(const atomic_bool *stop)
+static bool is_set(const atomic_bool *flag)
 {
-	return stop && atomic_load_explicit(stop, memory_order_relaxed);
+	return flag && atomic_load_explicit(flag, memory_order_relaxed);
 }
 
-/* False if it was cut short by `stop`. */
-static bool sleep_until(int64_t when_ns, const atomic_bool *stop)
+/* Cut short by both flags; false if it was by `stop`. */
+static bool sleep_until(
+	int64_t when_ns, const atomic_bool *enough, const atomic_bool *stop)
 {
 	int64_t now_ns = cprof_now_ns();
 
-	while (now_ns < when_ns && !stopped(stop)) {
+	while (now_ns < when_ns && !is_set(enough) && !is_set(stop)) {
 		cprof_sleep_until_ns(when_ns - now_ns > MAX_SLEEP_NS
 					     ? now_ns + MAX_SLEEP_NS
 					     : when_ns);
 		now_ns = cprof_now_ns();
 	}
-	return !stopped(stop);
+	return !is_set(stop);
 }
 
 static void keep_budget(struct cprof_window *w)
@@ -43,11 +44,12 @@ static void keep_budget(struct cprof_window *w)
 static bool run_ticks(
 	struct cprof_window *w, int64_t duration_ns, const atomic_bool *stop)
 {
+	const atomic_bool *enough = w->opts->enough;
 	int64_t period_ns = w->opts->period_ns;
 	uint64_t random = (uint64_t)w->start_ns | 1;
 	int64_t ticks = duration_ns / period_ns, over = 0;
 
-	for (int64_t i = 0, stride; i < ticks; i += stride) {
+	for (int64_t i = 0, stride; i < ticks && !is_set(enough); i += stride) {
 		int64_t begin_ns = w->start_ns + i * period_ns, span_ns;
 
 		stride = w->budget.stride;
@@ -61,7 +63,7 @@ static bool run_ticks(
 		if (!sleep_until(
 			    begin_ns + (int64_t)(cprof_random_next(&random) %
 						 (uint64_t)span_ns),
-			    stop))
+			    enough, stop))
 			return false;
 		w->skipped_ticks += (uint32_t)stride - 1;
 		cprof__window_tick(
@@ -69,7 +71,7 @@ static bool run_ticks(
 		over = i + stride;
 		keep_budget(w);
 	}
-	if (!sleep_until(w->start_ns + duration_ns, stop))
+	if (!sleep_until(w->start_ns + duration_ns, enough, stop))
 		return false;
 	/* What has not been charged yet belongs to somebody, too. */
 	w->closing = true;

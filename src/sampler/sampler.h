@@ -22,15 +22,16 @@ enum cprof_sampler_kind {
 struct cprof_sampler_options {
 	const struct cprof_layout *layout;
 	struct cprof_roots roots;
-	int64_t period_ns;  /* between ticks, on average */
-	int64_t budget_ppm; /* of a core for it all; 0: what it takes */
-	bool wall_main;	    /* wall time of the main thread only */
+	int64_t period_ns;	   /* between ticks, on average */
+	int64_t budget_ppm;	   /* of a core for it all; 0: what it takes */
+	bool wall_main;		   /* wall time of the main thread only */
+	const atomic_bool *enough; /* true: the window ends; or NULL */
 };
 
 /*
  * Sample for `duration_ns` and append the gzipped profile to `out`. Ends early,
- * with CPROF_ECANCELED, within 100 ms after `stop` became true (it may be
- * NULL).
+ * within 100 ms after `enough` became true, with a profile of what has been,
+ * or, after `stop` did (it may be NULL), with CPROF_ECANCELED.
  */
 int cprof_sampler_collect(const struct cprof_sampler_options *opts,
 	enum cprof_sampler_kind kind, int64_t duration_ns,

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -495,6 +496,87 @@ void test_agent__it_stops_while_it_collects(void)
 	stop();
 	server.t->server_destroy(server.s);
 	fake_python_destroy(py);
+}
+
+static long sleeps_of(long tid)
+{
+	static const char key[] = "voluntary_ctxt_switches:";
+	char path[64], line[256];
+	long nr = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%ld/status", tid);
+	f = fopen(path, "re");
+	CHECK(f);
+	while (nr < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, sizeof(key) - 1))
+			nr = strtol(line + sizeof(key) - 1, NULL, 10);
+	fclose(f);
+	return nr;
+}
+
+/* Many short sleeps are the ticks of a window. */
+static void wait_collecting(void)
+{
+	long tid = the_thread(), before = sleeps_of(tid);
+	int left = 30000;
+
+	while (sleeps_of(tid) < before + 20 && pause_once(&left))
+		;
+	CHECK(left);
+}
+
+static void *finish(void *unused)
+{
+	(void)unused;
+	cprof_agent_finish(LONG_NS);
+	return NULL;
+}
+
+void test_agent__what_it_has_collected_can_be_kept_at_the_end(void)
+{
+	struct fake_python *py = python_with_a_thread();
+	struct cprof_service_request *req = NULL;
+	struct cprof_read_profile *profile = NULL;
+	struct server server = serve();
+	struct cprof_incoming in;
+	pthread_t finisher;
+
+	start_sampling(server.target, py);
+	assign(&server, CPROF_MAX_DURATION_NS);
+	wait_for_words(CPROF_DEBUG, "Successfully created a WALL profile");
+	wait_collecting();
+	CHECK_EQ(pthread_create(&finisher, NULL, finish, NULL), 0);
+	in = next(&server, CPROF_METHOD_UPDATE_PROFILE);
+	CHECK_EQ(cprof_decode_update_request(in.body, in.body_len, &req, NULL),
+		0);
+	CHECK_EQ(cprof_profile_read(
+			 req->profile, req->profile_len, &profile, NULL),
+		0);
+	CHECK_EQ(profile->sample_nr, 1);
+	CHECK(profile->duration_ns < CPROF_MAX_DURATION_NS);
+	cprof_read_profile_destroy(profile);
+	cprof_service_request_destroy(req);
+	answer(&server, &in, &(struct cprof_answer){ .status = 0 });
+	/* It does not ask for another one. */
+	pthread_join(finisher, NULL);
+	CHECK(!cprof_agent_running());
+	server.t->server_destroy(server.s);
+	fake_python_destroy(py);
+}
+
+void test_agent__there_is_nothing_to_keep_while_it_waits(void)
+{
+	struct server server = serve();
+	struct cprof_incoming in;
+
+	start(server.target);
+	in = next(&server, CPROF_METHOD_CREATE_PROFILE);
+	cprof_agent_finish(LONG_NS);
+	CHECK(!cprof_agent_running());
+	cprof_agent_finish(LONG_NS);
+	server.t->incoming_release(&in);
+	server.t->server_destroy(server.s);
 }
 
 static int told_in_child;

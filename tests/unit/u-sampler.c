@@ -632,6 +632,28 @@ void test_sampler__a_window_can_be_stopped(void)
 	}
 }
 
+/* Longer than a look at the flag, so that something is charged. */
+void test_sampler__a_window_that_is_ended_is_a_shorter_profile(void)
+{
+	struct world w = open_world(1 * MS);
+	struct helper ender = { .body = stop_in_window };
+	struct cprof_buffer out;
+
+	add_thread(&w, 1, 0, "f");
+	w.opts.enough = &ender.stop;
+	helper_start(&ender);
+	cprof_buffer_init(&out, CPROF_MAX_UPLOAD_BYTES);
+	CHECK_EQ(cprof_sampler_collect(&w.opts, CPROF_SAMPLER_WALL,
+			 3600 * CPROF_NS_PER_S, NULL, &out, NULL),
+		0);
+	helper_stop(&ender);
+	CHECK_EQ(cprof_profile_read(out.data, out.len, &w.profile, NULL), 0);
+	CHECK(w.profile->duration_ns < 3600 * CPROF_NS_PER_S);
+	CHECK_EQ(charged(&w, "f", "main"), w.profile->duration_ns);
+	cprof_buffer_finish(&out);
+	close_world(&w);
+}
+
 /* A thread of C code may end without giving back its Python state. */
 static bool leave_a_state_behind(void)
 {
