@@ -1,4 +1,5 @@
-"""The command line: `python -m googlecloudprofiler serve | run | show | doctor`.
+"""The command line: `python -m googlecloudprofiler serve | import | run | show |
+doctor`.
 
 Exit status: 0 for success, 1 for a failure (one line on standard error says which),
 2 for wrong arguments; `run` ends as the program it runs.
@@ -10,13 +11,16 @@ import os
 import sys
 
 from googlecloudprofiler import (
+    _config,
     _doctor,
     _html,
+    _import,
+    _retention,
     _run,
-    _schedule,
     _serve,
     _store,
     _top,
+    _types,
 )
 
 PROGRAM = "python -m googlecloudprofiler"
@@ -55,6 +59,20 @@ def _seconds(least, most):
     return parse
 
 
+def _rate(text):
+    low, high = _config.PERIOD_MS_RANGE
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 1000.0 / high <= value <= 1000.0 / low:
+        raise argparse.ArgumentTypeError(
+            "'%s' is not a number of samples a second from %g to %g"
+            % (text, 1000.0 / high, 1000.0 / low)
+        )
+    return value
+
+
 def _count(text):
     try:
         value = int(text)
@@ -65,12 +83,24 @@ def _count(text):
     return value
 
 
-def _types(text):
+def _parsed(parse):
+    """An argument's type of a function that raises ValueError with the words."""
+
+    def parsed(text):
+        try:
+            return parse(text)
+        except ValueError as e:
+            raise argparse.ArgumentTypeError(str(e)) from e
+
+    return parsed
+
+
+def _type_list(text):
     names = [name.strip().upper() for name in text.split(",")]
     for name in names:
-        if name not in _schedule.TYPES:
+        if name not in _types.NUMBERS:
             raise argparse.ArgumentTypeError(
-                "'%s' is none of %s" % (name, ", ".join(_schedule.TYPES))
+                "'%s' is none of %s" % (name, ", ".join(_types.NUMBERS))
             )
     if len(set(names)) < len(names):
         raise argparse.ArgumentTypeError("'%s' names a type twice" % text)
@@ -78,7 +108,7 @@ def _types(text):
 
 
 def _one_type(text):
-    names = _types(text)
+    names = _type_list(text)
     if len(names) > 1:
         raise argparse.ArgumentTypeError("'%s' is more than one type" % text)
     return names[0]
@@ -112,9 +142,34 @@ def _add_rhythm(parser, interval_s, duration_s):
     parser.add_argument(
         "--types",
         metavar="LIST",
-        type=_types,
-        default=["CPU", "WALL"],
-        help="what is collected, by commas (CPU,WALL)",
+        type=_type_list,
+        default=list(_types.NUMBERS),
+        help="what is collected, by commas (all that an agent offers)",
+    )
+
+
+def _add_limits(parser):
+    kept = _retention.DEFAULT
+    parser.add_argument(
+        "--keep",
+        metavar="N",
+        type=_count,
+        default=kept.profiles,
+        help="how many profiles stay stored; the oldest are deleted (%(default)d)",
+    )
+    parser.add_argument(
+        "--keep-bytes",
+        metavar="SIZE",
+        type=_parsed(_retention.parse_bytes),
+        default=kept.bytes,
+        help="how large they may be together: 500M, 10G (1G)",
+    )
+    parser.add_argument(
+        "--keep-age",
+        metavar="TIME",
+        type=_parsed(_retention.parse_age),
+        default=kept.age_s,
+        help="how long they stay: 12h, 30d, 8w (30d)",
     )
 
 
@@ -146,13 +201,7 @@ def _serve_parser():
         type=_seconds(0.0, MAX_INTERVAL_S * 365),
         help="end after this many seconds, with status 1 if --until was given",
     )
-    parser.add_argument(
-        "--keep",
-        metavar="N",
-        type=_count,
-        default=_store.DEFAULT_KEEP,
-        help="how many profiles stay stored; older ones are deleted (%(default)d)",
-    )
+    _add_limits(parser)
     parser.add_argument(
         "--end-with-stdin",
         action="store_true",
@@ -165,6 +214,11 @@ def _serve_parser():
     )
     parser.add_argument(
         "--quiet", action="store_true", help="print nothing after the first two lines"
+    )
+    parser.add_argument(
+        "--progress",
+        action="store_true",
+        help="keep a line on standard error, if a terminal, of what is stored",
     )
     return parser
 
@@ -181,9 +235,10 @@ def _serve_command(arguments):
         options.duration,
         until=options.until,
         timeout_s=options.timeout,
-        keep=options.keep,
+        limits=_retention.Limits(options.keep, options.keep_bytes, options.keep_age),
         end_with_stdin=options.end_with_stdin or options.detach,
         quiet=options.quiet,
+        progress=options.progress,
     )
 
 
@@ -213,6 +268,18 @@ def _run_parser():
         default=20,
         help="functions in a table (%(default)d)",
     )
+    parser.add_argument(
+        "--rate",
+        metavar="HZ",
+        type=_rate,
+        default=100.0,
+        help="samples a second, 1 to 1000 (%(default)g)",
+    )
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="at the end show all profiles of the run in a browser",
+    )
     return parser
 
 
@@ -236,7 +303,7 @@ def _split_program(arguments):
             return arguments[:i], rest[0] if rest else None, False, rest[1:]
         if not word.startswith("-"):
             return arguments[:i], word, False, arguments[i + 1 :]
-        i += 1 if "=" in word else 2
+        i += 1 if "=" in word or word == "--open" else 2
     return arguments[:i], None, False, []
 
 
@@ -253,16 +320,61 @@ def _run_command(arguments):
         options.service or _run.service_name(program),
         options.store,
         [
-            *("--store", options.store),
             *("--interval", repr(options.interval)),
             *("--duration", repr(options.duration)),
             *("--types", ",".join(options.types)),
         ],
+        options.rate,
         options.limit,
+        options.open,
     )
     session.start()
     _run.run_program(program, is_module, theirs)
     return 0
+
+
+def _import_parser():
+    parser = _Parser(
+        prog=PROGRAM + " import",
+        description="Store pprof files of whatever tool, gzipped or not. The same"
+        " bytes are stored once.",
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="a file, or - for standard input"
+    )
+    _add_store(parser)
+    parser.add_argument(
+        "--service",
+        metavar="NAME",
+        type=_parsed(_config.find_service),
+        help="the name they are stored under (each file's)",
+    )
+    parser.add_argument(
+        "--service-version", metavar="V", help="the label 'version' of all"
+    )
+    parser.add_argument("--zone", metavar="Z", help="the label 'zone' of all")
+    parser.add_argument(
+        "--type",
+        type=_one_type,
+        help="the type of all (told by what they count)",
+    )
+    return parser
+
+
+def _import_command(arguments):
+    options = _import_parser().parse_args(arguments)
+    labels = {"version": options.service_version, "zone": options.zone}
+    given = _import.Given(
+        options.service,
+        {name: _config.fit_label(name, v) for name, v in labels.items() if v},
+        options.type,
+    )
+    return _import.import_files(
+        options.store,
+        options.files,
+        given,
+        lambda line: _top.write(sys.stdout, [_top.printable(line)]),
+    )
 
 
 def _show_parser():
@@ -363,10 +475,7 @@ def _show_page(options):
     sources = []
     for one in wanted:
         title, data = _find_profile(one, options)
-        profile = _decoded(title, data)
-        # A title ends with its file's path.
-        file = os.path.basename(title)
-        sources.append(_html.Source(title, _html.kind_of(profile), file, data, profile))
+        sources.append(_html.source(title, data, _decoded(title, data)))
     if options.diff and sources[0].kind != sources[1].kind:
         raise _store.StoreError(
             "cannot compare '%s' with '%s'" % (sources[0].kind, sources[1].kind)
@@ -404,13 +513,7 @@ def _find_profile(wanted, options):
             raise _store.StoreError(_nothing_found(wanted, options))
         if len(rows) > 1:
             raise _store.StoreError("'%s' begins more than one id" % wanted)
-        row = rows[0]
-        title = "%s profile of '%s', %s" % (
-            row.type,
-            row.target or "unknown",
-            store.path(row),
-        )
-        return title, store.read(row)
+        return store.title(rows[0]), store.read(rows[0])
 
 
 def _nothing_found(wanted, options):
@@ -449,6 +552,7 @@ def _doctor_command(arguments):
 
 _COMMANDS = {
     "serve": (_serve_command, "receive, schedule and store profiles"),
+    "import": (_import_command, "store pprof files of whatever tool"),
     "run": (_run_command, "run a program and print where its time went"),
     "show": (_show_command, "print or list what is stored"),
     "doctor": (_doctor_command, "say what start() would find here, and what to do"),

@@ -55,6 +55,13 @@ def find_service(service, environ=os.environ):
     return name
 
 
+def service_name(text, otherwise):
+    """A name made of a text, of what the service takes; `otherwise` where that is
+    nothing."""
+    name = re.sub(r"[^-a-z0-9_.]+", "-", text.lower())[:255].strip("-_.")
+    return name or otherwise
+
+
 def find_version(version, environ=os.environ):
     """The service's version, or None: the argument, GAE_VERSION or K_REVISION."""
     return version or environ.get("GAE_VERSION") or environ.get("K_REVISION") or None

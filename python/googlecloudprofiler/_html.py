@@ -23,6 +23,11 @@ Source.__doc__ = """One profile: its title, its kind (those of one kind are merg
 name that its download gets, its bytes as stored, and as decoded."""
 
 
+def source(title, data, profile):
+    """The Source of a profile whose title is its file's path or ends with it."""
+    return Source(title, kind_of(profile), os.path.basename(title), data, profile)
+
+
 class HtmlError(Exception):
     """No page could be written; the message is one line for a person."""
 

@@ -5,17 +5,20 @@ import importlib.machinery
 import io
 import os
 import pkgutil
-import re
 import runpy
 import select
+import shlex
 import subprocess
 import sys
 import types
+import urllib.parse
 
-from googlecloudprofiler import _serve, _store, _top
+from googlecloudprofiler import _agent, _config, _html, _serve, _store, _top
 
 START_S = 15.0  # for the service to listen
 END_S = 5.0  # for the service to let go of its standard output
+LAST_S = 5.0  # for the last profile, which is cut short, to be uploaded
+MAX_SHOWN = 200  # profiles of one run at its end, the newest
 
 TABLES = ("CPU", "WALL")  # printed at the end, in this order
 
@@ -34,7 +37,7 @@ class Service:
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "googlecloudprofiler", "serve"),
-                *("--address", "127.0.0.1:0", "--quiet", "--detach"),
+                *("--address", "127.0.0.1:0", "--quiet", "--detach", "--progress"),
                 *options,
             ],
             stdin=subprocess.PIPE,
@@ -96,80 +99,135 @@ def _wait_for_end(stream, seconds):
 
 
 def service_name(program):
-    """A service's name made of a program's: lower case, only what the API takes."""
+    """A service's name made of a program's."""
     stem = os.path.basename(os.path.abspath(program))
     if stem.endswith((".py", ".pyc", ".pyz")):
         stem = stem.rpartition(".")[0]
-    name = re.sub(r"[^-a-z0-9_.]+", "-", stem.lower())[:255].strip("-_.")
-    return name or "program"
+    return _config.service_name(stem, "program")
 
 
 class Session:
-    """The service, the agent, and the tables at the end."""
+    """The service, the agent, and what is shown at the end.
 
-    def __init__(self, service, directory, options, limit):
+    service: the name that profiles are stored under. directory: the store. options: of
+    `serve`, less its address, store and limits. rate_hz: samples a second. limit:
+    functions in a table. open_page: whether a browser is to show the profiles.
+    """
+
+    def __init__(self, service, directory, options, rate_hz, limit, open_page):
         self._name = service
         self._directory = directory
+        self._rate_hz = rate_hz
         self._limit = limit
+        self._open_page = open_page
         self._pid = os.getpid()
         decode = _serve.native().decode_profile
         with _store.Store(directory, decode, warn=_serve.complain) as store:
             self._last_seq = store.last_seq()
+            limits = store.limits
         self._decode = decode
-        self._service = Service(options)
+        self._service = Service(
+            [
+                *options,
+                *("--store", directory),
+                # It is not for a run to say how much the store keeps.
+                *("--keep", str(limits.profiles)),
+                *("--keep-bytes", str(limits.bytes)),
+                *("--keep-age", "%ds" % limits.age_s),
+            ]
+        )
 
     def start(self):
         """Start the agent in this process."""
-        import googlecloudprofiler
-
         # Registered first, called last: after the program's own exit handlers and
         # after all of its threads have ended.
         atexit.register(self.finish)
         try:
-            googlecloudprofiler.start(
-                service=self._name, api_endpoint="http://" + self._service.address
+            _agent.start(
+                service=self._name,
+                api_endpoint="http://" + self._service.address,
+                period_ms=1000.0 / self._rate_hz,
             )
         except (ValueError, NotImplementedError, OSError, RuntimeError) as e:
             atexit.unregister(self.finish)
             self._service.end()
             raise _serve.ServeError("cannot start the profiler: %s" % e) from e
+        # It would throw away what is being collected.
+        atexit.unregister(_agent.stop)
 
     def finish(self):
-        """Stop everything and print the tables to standard error."""
-        import googlecloudprofiler
-
-        if os.getpid() != self._pid:  # in a forked child that exits
-            return
-        googlecloudprofiler.stop()
-        if not self._service.end():
-            _serve.complain("the local service takes long to end")
+        """Stop everything and show on standard error what there is."""
         try:
-            self._print_tables()
-        except _store.StoreError as e:
+            _agent.finish(LAST_S)
+            if os.getpid() != self._pid:  # in a forked child that exits
+                return
+            if not self._service.end():
+                _serve.complain("the local service takes long to end")
+            self._show()
+        except (_html.HtmlError, _store.StoreError) as e:
             _serve.complain(str(e))
+        except KeyboardInterrupt:
+            _serve.complain("interrupted: 'show' has the profiles")
         except (AttributeError, OSError, ValueError):
             pass  # nobody listens on standard error
 
-    def _print_tables(self):
+    def _show(self):
         with _store.Store.open_existing(self._directory) as store:
             rows = store.find(target=self._name, after=self._last_seq)
-            newest = [next((r for r in rows if r.type == t), None) for t in TABLES]
-            if not any(newest):
+            if not rows:
                 _serve.complain("the program ended before a profile was collected")
                 return
-            for row in newest:
-                if row is not None:
-                    self._print_table(store, row)
+            rows = rows[:MAX_SHOWN]
+            for type in TABLES:
+                self._print_table(store, [row for row in rows if row.type == type])
+            if self._open_page:
+                self._open(store, rows)
+            else:
+                _top.write(sys.stderr, ["", "As a page:", "  " + _command(store, rows)])
 
-    def _print_table(self, store, row):
-        try:
-            profile = self._decode(store.read(row))
-        except (ValueError, RuntimeError) as e:
-            raise _store.StoreError("'%s': %s" % (store.path(row), e)) from e
+    def _print_table(self, store, rows):
+        if not rows:
+            return
+        title = store.title(rows[0])
+        if len(rows) > 1:
+            processes = {row.labels.get("process") for row in rows}
+            title = "%s profile of '%s', the sum of %d, of %d process%s" % (
+                *(rows[0].type, self._name, len(rows)),
+                *(len(processes), "" if len(processes) == 1 else "es"),
+            )
         width = _top.width_of(sys.stderr)
-        title = "%s profile of '%s', %s" % (row.type, row.target, store.path(row))
+        profile = _top.merged([self._read(store, row) for row in rows])
         lines = _top.table(profile, title, limit=self._limit, width=width)
         _top.write(sys.stderr, ["", *lines])
+
+    def _open(self, store, rows):
+        """Write the page into the store, in place of the last run's."""
+        path = os.path.join(store.directory, self._name + ".html")
+        sources = [
+            _html.source(store.title(row), store.read(row), self._read(store, row))
+            for row in rows
+        ]
+        _html.write(path, sources)
+        _top.write(sys.stderr, ["", "As a page: " + path])
+        # Not at the top: it is needed here only, and takes milliseconds.
+        import webbrowser
+
+        if not webbrowser.open("file://" + urllib.parse.quote(path)):
+            _serve.complain("there is no browser: open '%s' in one" % path)
+
+    def _read(self, store, row):
+        try:
+            return self._decode(store.read(row))
+        except (ValueError, RuntimeError) as e:
+            raise _store.StoreError("'%s': %s" % (store.path(row), e)) from e
+
+
+def _command(store, rows):
+    """What shows the newest profile of each type as a page."""
+    newest = {row.type: row.id[:12] for row in reversed(rows)}
+    command = "python -m googlecloudprofiler show --html page.html --store"
+    words = [*command.split(), store.directory, *sorted(newest.values())]
+    return " ".join(shlex.quote(word) for word in words)
 
 
 def _fresh_main():

@@ -9,19 +9,8 @@ import collections
 import math
 import os
 
+from googlecloudprofiler import _types
 from googlecloudprofiler._store import StoreError
-
-# The API's numbers.
-TYPES = {
-    "CPU": 1,
-    "WALL": 2,
-    "HEAP": 3,
-    "THREADS": 4,
-    "CONTENTION": 5,
-    "PEAK_HEAP": 6,
-    "HEAP_ALLOC": 7,
-}
-TYPE_NAMES = {number: name for name, number in TYPES.items()}
 
 # gRPC's numbers.
 INVALID_ARGUMENT = 3
@@ -63,6 +52,11 @@ class Deployment:
         self.waiting = []  # in order of arrival
         self.turns = []  # promised to agents that were sent away, ascending
         self.last = collections.OrderedDict()  # peer -> type, oldest first
+
+    def offer(self, types, now):
+        """An agent can collect these types, of which some may be new."""
+        for t in types:
+            self.due.setdefault(t, now)
 
     def forget_past(self, now):
         """Drop promises and collections whose time is over."""
@@ -112,9 +106,10 @@ class Scheduler:
     server: has assign(), postpone(), accept() and refuse(), as _native.Server.
     store: has add() and has(), as _store.Store.
     decode: bytes to a profile, raising ValueError or RuntimeError.
-    types: the API's numbers of what is collected, in this order.
+    types: the API's numbers of what is collected, where an agent offers it, in this
+        order.
     interval_s: each type of a deployment is collected once in this time.
-    duration_s: how long a profile is collected.
+    duration_s: how long a profile is collected that is not of one moment.
     tell: takes one line about what happened; warn: one about what went wrong.
     """
 
@@ -130,6 +125,7 @@ class Scheduler:
         warn=None,
     ):
         self.stored = 0  # distinct profiles kept so far
+        self.samples = 0  # in them
         self._server = server
         self._store = store
         self._decode = decode
@@ -174,12 +170,12 @@ class Scheduler:
             return
         wanted = [t for t in self._types if t in types]
         key = (project, target, tuple(sorted(labels.items())))
-        deployment = self._deployment(key, now)
-        if deployment is None:
-            self._server.refuse(call, RESOURCE_EXHAUSTED, "too many deployments")
-            return
         if not wanted:
             self._postpone(call, UNWANTED_DELAY_S)
+            return
+        deployment = self._deployment(key, wanted, now)
+        if deployment is None:
+            self._server.refuse(call, RESOURCE_EXHAUSTED, "too many deployments")
             return
 
         deployment.forget_past(now)
@@ -220,13 +216,16 @@ class Scheduler:
             if assigned is None:
                 self._server.refuse(call, NOT_FOUND, "no profile '%s' is due" % name)
                 return
-            reason = self._unacceptable(assigned, type, data)
-            if reason:
+            try:
+                profile = self._read(assigned, type, data)
+            except (ValueError, RuntimeError) as e:
                 self._free(name, assigned)
-                self._server.refuse(call, INVALID_ARGUMENT, reason)
-                self._warn("refused an upload by %s: %s" % (peer, reason))
+                self._server.refuse(call, INVALID_ARGUMENT, str(e))
+                self._warn("refused an upload by %s: %s" % (peer, e))
                 return
-            path = self._keep(name, assigned, duration_ns, profile_labels, data)
+            path = self._keep(
+                name, assigned, duration_ns, profile_labels, data, profile["time_ns"]
+            )
         except StoreError as e:
             self._server.refuse(call, INTERNAL, str(e))
             self._warn(str(e))
@@ -234,28 +233,31 @@ class Scheduler:
         self._free(name, assigned)
         del self._assigned[name]
         self.stored += 1
+        self.samples += _samples_in(profile)
         self._server.accept(call, name, assigned.type)
         self._tell(
             "stored a %s profile of '%s': %s"
-            % (TYPE_NAMES[assigned.type], assigned.target, path)
+            % (_types.NAMES[assigned.type], assigned.target, path)
         )
 
-    def _unacceptable(self, assigned, type, data):
-        """Why an upload is refused, or None."""
+    def _read(self, assigned, type, data):
+        """An upload, decoded; ValueError or RuntimeError says why it is refused."""
         if type not in (0, assigned.type):
-            return "a %s profile was asked for, not %s" % (
-                TYPE_NAMES[assigned.type],
-                TYPE_NAMES.get(type, "type %d" % type),
+            raise ValueError(
+                "a %s profile was asked for, not %s"
+                % (
+                    _types.NAMES[assigned.type],
+                    _types.NAMES.get(type, "type %d" % type),
+                )
             )
         if not data:
-            return "the profile is empty"
+            raise ValueError("the profile is empty")
         try:
-            self._decode(data)
+            return self._decode(data)
         except (ValueError, RuntimeError) as e:
-            return "not a profile: %s" % e
-        return None
+            raise ValueError("not a profile: %s" % e) from e
 
-    def _keep(self, name, assigned, duration_ns, profile_labels, data):
+    def _keep(self, name, assigned, duration_ns, profile_labels, data, time_ns):
         labels = dict(assigned.labels)
         labels.update(profile_labels)
         if duration_ns <= 0:
@@ -265,10 +267,11 @@ class Scheduler:
             name,
             assigned.project,
             assigned.target,
-            TYPE_NAMES[assigned.type],
+            _types.NAMES[assigned.type],
             labels,
             duration_ns,
             data,
+            time_ns,
         )
 
     def _free(self, name, assigned):
@@ -280,14 +283,15 @@ class Scheduler:
         if running and running[0] == name:
             del deployment.running[assigned.type]
 
-    def _deployment(self, key, now):
+    def _deployment(self, key, wanted, now):
         """The deployment of `key`, made if there is room; None if not."""
         deployment = self._deployments.get(key)
         if deployment is None:
             if len(self._deployments) >= MAX_DEPLOYMENTS and not self._forget_one(now):
                 return None
-            deployment = Deployment(self._types, self._interval_s, now)
+            deployment = Deployment(wanted, self._interval_s, now)
             self._deployments[key] = deployment
+        deployment.offer(wanted, now)
         self._deployments.move_to_end(key)
         return deployment
 
@@ -310,11 +314,12 @@ class Scheduler:
     def _assign(self, key, deployment, call, type, now):
         project, target, labels = key
         name = "projects/%s/profiles/%s" % (project, os.urandom(16).hex())
-        ready = now + self._duration_s
+        duration_s = 0.0 if _types.NAMES[type] in _types.INSTANT else self._duration_s
+        ready = now + duration_s
         deployment.due[type] = now + self._interval_s
         deployment.running[type] = (name, ready, ready + UPLOAD_GRACE_S)
         self._assigned[name] = Assigned(
-            key, type, self._duration_s, project, target, dict(labels)
+            key, type, duration_s, project, target, dict(labels)
         )
         while len(self._assigned) > MAX_ASSIGNED:
             self._assigned.popitem(last=False)
@@ -322,12 +327,12 @@ class Scheduler:
             call,
             name,
             type,
-            int(self._duration_s * 1e9),
+            int(duration_s * 1e9),
             project,
             target,
             dict(labels),
         )
-        self._tell("collecting a %s profile of '%s'" % (TYPE_NAMES[type], target))
+        self._tell("collecting a %s profile of '%s'" % (_types.NAMES[type], target))
 
     def _turn(self, deployment, wanted, now):
         position = len(deployment.waiting) + len(deployment.turns)
@@ -347,6 +352,15 @@ class Scheduler:
     def _leave(self, call):
         deployment = self._deployments[self._where.pop(call)]
         deployment.waiting = [w for w in deployment.waiting if w.call != call]
+
+
+def _samples_in(profile):
+    """How often something was counted, where the profile says so."""
+    units = [unit for _, unit in profile["value_types"]]
+    if "count" not in units:
+        return len(profile["samples"])
+    which = units.index("count")
+    return sum(values[which] for _, values, _ in profile["samples"])
 
 
 def _id_of(name):

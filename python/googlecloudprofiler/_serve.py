@@ -6,7 +6,15 @@ import signal
 import sys
 import time
 
-from googlecloudprofiler import _agent, _options, _schedule, _store
+from googlecloudprofiler import (
+    _agent,
+    _options,
+    _progress,
+    _retention,
+    _schedule,
+    _store,
+    _types,
+)
 
 NEXT_S = 0.2  # signals, and the end of standard input, are noticed this fast
 DRAIN_S = 1.0  # for answers to leave before the server closes
@@ -112,10 +120,15 @@ def complain(words):
         pass
 
 
-def loop(server, scheduler, ending, clock):
-    """Serve until `ending` has a reason; returns its exit status."""
+def loop(server, scheduler, ending, clock, meanwhile=()):
+    """Serve until `ending` has a reason; returns its exit status.
+
+    meanwhile: what is called after each event, or else every NEXT_S seconds.
+    """
     while True:
         scheduler.take(server.next(NEXT_S), clock())
+        for act in meanwhile:
+            act()
         reason = ending.reason(scheduler.stored, clock())
         if reason:
             break
@@ -153,9 +166,10 @@ def serve(
     duration_s,
     until=None,
     timeout_s=None,
-    keep=_store.DEFAULT_KEEP,
+    limits=_retention.DEFAULT,
     end_with_stdin=False,
     quiet=False,
+    progress=False,
 ):
     """Run the service in the main thread; returns its exit status.
 
@@ -166,14 +180,15 @@ def serve(
     ending = Ending(until, timeout_s, end_with_stdin, time.monotonic())
     ending.catch_signals()
     speaker = Speaker(sys.stdout, quiet)
-    with _store.Store(directory, decode, keep=keep, warn=complain) as store:
+    with _store.Store(directory, decode, limits, warn=complain) as store:
         server = open_server(address)
+        line = _progress.Line(sys.stderr if progress else None)
         try:
             scheduler = _schedule.Scheduler(
                 server,
                 store,
                 decode,
-                [_schedule.TYPES[name] for name in types],
+                [_types.NUMBERS[name] for name in types],
                 interval_s,
                 duration_s,
                 tell=speaker.tell,
@@ -183,6 +198,11 @@ def serve(
                 "listening on %s" % listening_address(address, server.port)
             )
             speaker.announce("storing profiles in %s" % store.directory)
-            return loop(server, scheduler, ending, time.monotonic)
+            meanwhile = (
+                store.tidy,
+                lambda: line.show(scheduler.stored, scheduler.samples),
+            )
+            return loop(server, scheduler, ending, time.monotonic, meanwhile)
         finally:
+            line.clear()
             server.close()

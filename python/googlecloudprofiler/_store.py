@@ -13,7 +13,6 @@ seconds, so WAL would gain nothing, and a store stays two kinds of plain files
 that can be copied and lie on a network file system.
 """
 
-import collections
 import contextlib
 import errno
 import fcntl
@@ -22,51 +21,15 @@ import os
 import re
 import time
 
-SCHEMA = 1
-APPLICATION_ID = 0x67637072  # "gcpr", in sqlite's header: this index is ours
-DEFAULT_KEEP = 10000
+from googlecloudprofiler import _retention, _schema, _types
+
 LOCK_WAIT_S = 30.0  # for sqlite's own locks
+TIDY_S = 60.0  # between two looks at what has become too old
 
 _ID = re.compile(r"^[0-9a-f]{32}$")
 _FILE = re.compile(r"^([0-9a-f]{32})\.pb\.gz$")
 _TEMPORARY = re.compile(r"^\.[0-9a-f]{32}\.tmp$")
-_COLUMNS = (
-    "id",
-    "name",
-    "project",
-    "target",
-    "type",
-    "labels",
-    "received_unix_ns",
-    "duration_ns",
-    "size",
-    "file",
-)
-_CREATE = """
-CREATE TABLE profile (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL,
-    project TEXT NOT NULL,
-    target TEXT NOT NULL,
-    type TEXT NOT NULL,
-    labels TEXT NOT NULL,
-    received_unix_ns INTEGER NOT NULL,
-    duration_ns INTEGER NOT NULL,
-    size INTEGER NOT NULL,
-    file TEXT NOT NULL
-)
-"""
-
-# What an orphan's type was, told by the kind of value it shows by default.
-_TYPE_OF_VALUES = {
-    "cpu": "CPU",
-    "wall": "WALL",
-    "inuse_space": "HEAP",
-    "alloc_space": "HEAP_ALLOC",
-    "goroutine": "THREADS",
-    "delay": "CONTENTION",
-}
+_MAX_NS = (1 << 63) - 1  # what sqlite holds
 
 try:
     import sqlite3
@@ -76,11 +39,6 @@ except ImportError:  # a Python built without it
 
 class StoreError(Exception):
     """The store cannot be used; the message is one line for a person."""
-
-
-Stored = collections.namedtuple("Stored", ("seq", *_COLUMNS))
-Stored.__doc__ = """A row: `seq` grows with each profile, `labels` is a dict, times
-and durations are in nanoseconds, `file` is relative to the store."""
 
 
 def default_directory(environ=None):
@@ -98,20 +56,22 @@ class Store:
     directory: made when missing, readable by its owner only.
     decode: a function from bytes to a profile's dict, raising ValueError or
         RuntimeError; it tells which files without a row are profiles.
-    keep: how many profiles stay, 1 or more; the oldest are deleted.
+    limits: how much is kept, from now on and by whoever opens it without; None: as
+        it was said the last time.
     warn: takes one line about something that was mended or left alone.
     """
 
-    def __init__(self, directory, decode, keep=DEFAULT_KEEP, warn=None):
+    def __init__(self, directory, decode, limits=None, warn=None):
         self.directory = os.path.abspath(directory)
         self._decode = decode
-        self._keep = keep
         self._warn = warn or (lambda words: None)
         self._db = None
         self._lock_fd = -1
+        self._tidied_s = 0.0
         with _told(self.directory):
             os.makedirs(self.directory, mode=0o700, exist_ok=True)
-            self._open(create=True)
+            self._open(create=True, limits=limits)
+        self._drop_surplus()
 
     @classmethod
     def open_existing(cls, directory):
@@ -141,16 +101,29 @@ class Store:
     def __exit__(self, *exc):
         self.close()
 
-    def add(self, profile_id, name, project, target, type, labels, duration_ns, data):
+    def add(
+        self,
+        profile_id,
+        name,
+        project,
+        target,
+        type,
+        labels,
+        duration_ns,
+        data,
+        time_unix_ns=0,
+    ):
         """Keep `data` for good, then return its path.
 
         profile_id: 32 hex digits; adding one a second time changes nothing.
         type: the API's word, such as "CPU". labels: a dict of str.
+        time_unix_ns: when the profile began; 0 for so long ago as it lasted.
         Raises StoreError when it could not be kept; then nothing has changed.
         """
         if not _ID.match(profile_id):
             raise ValueError("not a profile's id: %r" % profile_id)
         file = profile_id + ".pb.gz"
+        now_ns = _now_ns()
         row = (
             profile_id,
             name,
@@ -158,10 +131,9 @@ class Store:
             target,
             type,
             json.dumps(labels, sort_keys=True),
-            time.time_ns() if hasattr(time, "time_ns") else int(time.time() * 1e9),
-            duration_ns,
-            len(data),
-            file,
+            now_ns,
+            *(duration_ns, len(data), file),
+            _began(time_unix_ns, now_ns, duration_ns),
         )
         with _told(self.directory), self._locked():
             if not self._known(profile_id):
@@ -171,8 +143,13 @@ class Store:
                 except BaseException:
                     os.unlink(self._path(file))
                     raise
-        self._drop_oldest()
+        self._drop_surplus()
         return self._path(file)
+
+    def tidy(self):
+        """Delete what has become too old. May be called as often as one likes."""
+        if time.monotonic() - self._tidied_s >= TIDY_S:
+            self._drop_surplus()
 
     def has(self, profile_id):
         """Whether there is a profile of this id."""
@@ -186,13 +163,13 @@ class Store:
         """
         with _told(self.directory):
             rows = self._db.execute(
-                "SELECT seq, %s FROM profile WHERE seq > ?"
+                "SELECT %s FROM profile WHERE seq > ?"
                 " AND (? IS NULL OR type = ?) AND (? IS NULL OR target = ?)"
                 " AND substr(id, 1, ?) = ? ORDER BY seq DESC LIMIT ?"
-                % ", ".join(_COLUMNS),
+                % _schema.columns(_schema.version(self._db)),
                 (after, type, type, target, target, len(prefix), prefix, limit),
             ).fetchall()
-        return [_stored(row) for row in rows]
+        return [_schema.row(row) for row in rows]
 
     def last_seq(self):
         """The `seq` of the newest profile, 0 for none."""
@@ -202,6 +179,16 @@ class Store:
     def path(self, stored):
         """The file of a row, absolute."""
         return self._path(stored.file)
+
+    def title(self, stored):
+        """What a person calls it; ends with its file's path."""
+        process = stored.labels.get("process")
+        return "%s profile of '%s'%s, %s" % (
+            stored.type,
+            stored.target or "unknown",
+            ", process %s" % process if process else "",
+            self.path(stored),
+        )
 
     def read(self, stored):
         """The bytes of a profile. StoreError when they are gone."""
@@ -216,7 +203,7 @@ class Store:
     def _path(self, name):
         return os.path.join(self.directory, name)
 
-    def _open(self, create):
+    def _open(self, create, limits=None):
         if sqlite3 is None:
             raise StoreError("this Python has no sqlite3 module, which stores need")
         index = self._path("index.sqlite3")
@@ -234,39 +221,47 @@ class Store:
                     self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
                 )
                 with self._locked():
-                    self._create_schema()
+                    self._upgrade()
+                    self.limits = self._settle(limits)
                     self._reconcile()
         except BaseException:
             self.close()
             raise
 
     def _check_schema(self, index, create):
-        ours = self._pragma("application_id")
-        schema = self._pragma("user_version")
-        tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if ours != APPLICATION_ID and (tables or schema):
+        found = _schema.version(self._db)
+        if found is None:
             raise StoreError(
                 "'%s' belongs to another program: name another --store" % index
             )
-        if schema > SCHEMA:
+        if found > _schema.VERSION:
             raise StoreError(
                 "'%s' was made by a newer version (schema %d, this one knows %d):"
                 " upgrade google-cloud-profiler or name another --store"
-                % (index, schema, SCHEMA)
+                % (index, found, _schema.VERSION)
             )
-        if not create and not tables:
+        if not create and not found:
             raise StoreError("no profiles are stored in '%s'" % self.directory)
 
-    def _create_schema(self):
-        if self._pragma("user_version") == SCHEMA:
-            return
-        with self._transaction():
-            self._db.execute(_CREATE)
-            self._db.execute("PRAGMA application_id = %d" % APPLICATION_ID)
-            self._db.execute("PRAGMA user_version = %d" % SCHEMA)
+    def _upgrade(self):
+        if _schema.version(self._db) < _schema.VERSION:
+            with self._transaction():
+                _schema.upgrade(self._db)
 
-    def _pragma(self, name):
-        return self._db.execute("PRAGMA " + name).fetchone()[0]
+    def _settle(self, limits):
+        """The limits that hold: those given, which are written down, or known."""
+        query = "SELECT value FROM setting WHERE name = 'limits'"
+        found = self._db.execute(query).fetchone()
+        known = _retention.Limits(*json.loads(found[0])) if found else None
+        if limits is None:
+            return known or _retention.DEFAULT
+        if limits != known:
+            with self._transaction():
+                self._db.execute(
+                    "INSERT OR REPLACE INTO setting VALUES ('limits', ?)",
+                    (json.dumps(limits),),
+                )
+        return limits
 
     @contextlib.contextmanager
     def _transaction(self):
@@ -321,12 +316,13 @@ class Store:
         with self._transaction():
             self._db.execute(
                 "INSERT INTO profile (%s) VALUES (%s)"
-                % (", ".join(_COLUMNS), ", ".join("?" * len(_COLUMNS))),
+                % (", ".join(_schema.COLUMNS), ", ".join("?" * len(row))),
                 row,
             )
 
-    def _drop_oldest(self):
-        """Keep the newest. Failing here costs space but no profile."""
+    def _drop_surplus(self):
+        """Keep within the limits. Failing here costs space but no profile."""
+        self._tidied_s = time.monotonic()
         try:
             with _told(self.directory), self._locked():
                 self._drop(self._surplus())
@@ -334,23 +330,27 @@ class Store:
             self._warn("cannot delete old profiles: %s" % e)
 
     def _surplus(self):
-        count = self._db.execute("SELECT count(*) FROM profile").fetchone()[0]
-        return self._db.execute(
-            "SELECT seq, file FROM profile ORDER BY seq LIMIT ?",
-            (max(0, count - self._keep),),
-        ).fetchall()
+        count, size = self._db.execute(
+            "SELECT count(*), ifnull(sum(size), 0) FROM profile"
+        ).fetchone()
+        rows = self._db.execute(
+            "SELECT %s FROM profile ORDER BY seq" % _schema.columns(_schema.VERSION)
+        )
+        return _retention.surplus(
+            map(_schema.row, rows), count, size, self.limits, _now_ns()
+        )
 
     def _drop(self, rows):
         """The file goes first: a row left over is dropped at the next open, but a
         file left over would come back."""
         if not rows:
             return
-        for _, file in rows:
+        for row in rows:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path(file))
+                os.unlink(self.path(row))
         with self._transaction():
             self._db.executemany(
-                "DELETE FROM profile WHERE seq = ?", [(seq,) for seq, _ in rows]
+                "DELETE FROM profile WHERE seq = ?", [(row.seq,) for row in rows]
             )
 
     def _reconcile(self):
@@ -383,27 +383,31 @@ class Store:
             os.rename(path, path + ".damaged")
             self._warn("'%s' is no profile (%s): moved to '.damaged'" % (path, e))
             return
-        values = profile["value_types"]
-        kind = values[profile["default"]][0] if values else ""
         profile_id = _FILE.match(name).group(1)
+        received_ns = int(os.stat(path).st_mtime * 1e9)
+        duration_ns = max(0, profile["duration_ns"])
         self._insert(
             (
                 profile_id,
                 "projects/-/profiles/" + profile_id,
                 "",
                 "",
-                _TYPE_OF_VALUES.get(kind, "UNKNOWN"),
+                _types.of_profile(profile) or "UNKNOWN",
                 "{}",
-                int(os.stat(path).st_mtime * 1e9),
-                profile["duration_ns"],
-                len(data),
-                name,
+                received_ns,
+                *(duration_ns, len(data), name),
+                _began(profile["time_ns"], received_ns, duration_ns),
             )
         )
 
 
-def _stored(row):
-    return Stored(*row)._replace(labels=json.loads(row[Stored._fields.index("labels")]))
+def _now_ns():
+    return int(time.time() * 1e9)
+
+
+def _began(time_ns, received_ns, duration_ns):
+    """When a profile began, where it may not say so."""
+    return time_ns if 0 < time_ns <= _MAX_NS else max(0, received_ns - duration_ns)
 
 
 def _quoted(path):

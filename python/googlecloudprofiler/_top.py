@@ -33,6 +33,29 @@ _TIME_NS = {
 }
 
 
+def merged(profiles):
+    """Profiles that count the same as one, with the sum of their durations."""
+    if len(profiles) == 1:
+        return profiles[0]
+    locations = []
+    samples = []
+    for profile in profiles:
+        base = len(locations)
+        locations += profile["locations"]
+        samples += [
+            ([base + location for location in stack], values, labels)
+            for stack, values, labels in profile["samples"]
+        ]
+    return dict(
+        profiles[0],
+        locations=locations,
+        samples=samples,
+        comments=[],
+        time_ns=min(profile["time_ns"] for profile in profiles),
+        duration_ns=sum(profile["duration_ns"] for profile in profiles),
+    )
+
+
 def top(profile):
     """Sum a decoded profile by function, by its default kind of value.
 
@@ -145,12 +168,13 @@ def table(profile, title, sort="self", limit=20, width=100):
 
 
 def _about(profile, result):
-    return "%s, duration %s, total %s of %s" % (
-        moment(profile["time_ns"]),
-        amount(profile["duration_ns"], "nanoseconds"),
-        amount(result.total, result.unit),
-        result.kind or "unnamed values",
-    )
+    words = [moment(profile["time_ns"])]
+    # What is of one moment has none.
+    if profile["duration_ns"] > 0:
+        words.append("duration " + amount(profile["duration_ns"], "nanoseconds"))
+    total = amount(result.total, result.unit)
+    words.append("total %s of %s" % (total, result.kind or "unnamed values"))
+    return ", ".join(words)
 
 
 def _rows(shown, result, width):

@@ -59,6 +59,8 @@ def store(tmp_path, monkeypatch):
         (["serve", "--until", "0"], "not a number from 1"),
         (["serve", "--timeout", "-1"], "not a number of seconds"),
         (["serve", "--keep", "none"], "not a number from 1"),
+        (["serve", "--keep-bytes", "much"], "'much' is not a size such as 10G"),
+        (["serve", "--keep-age", "30"], "'30' is not a time such as 30d"),
         (["serve", "--inter", "5"], "unrecognized"),
         (["serve", "extra"], "unrecognized"),
         (["run"], "a SCRIPT or -m MODULE is needed"),
@@ -67,6 +69,13 @@ def store(tmp_path, monkeypatch):
         (["run", "/nowhere/x.py"], "there is no file '/nowhere/x.py'"),
         (["run", "--limit", "x", "a.py"], "not a number from 1"),
         (["run", "--bogus", "1", "a.py"], "unrecognized"),
+        (["run", "--rate", "0.5", "a.py"], "samples a second from 1 to 1000"),
+        (["run", "--rate", "1001", "a.py"], "samples a second from 1 to 1000"),
+        (["run", "--rate", "nan", "a.py"], "samples a second from 1 to 1000"),
+        (["run", "--rate", "fast", "a.py"], "samples a second from 1 to 1000"),
+        (["import"], "required: FILE"),
+        (["import", "--service", "Bad Name", "x"], "does not match"),
+        (["import", "--type", "GPU", "x"], "'GPU' is none of CPU"),
         (["show", "--sort", "name"], "invalid choice"),
         (["show", "--list", "x"], "--list goes without"),
         (["show", "--type", "CPU,WALL"], "more than one type"),
@@ -79,7 +88,7 @@ def test_wrong_arguments_are_one_line_and_status_2(capsys, arguments, words):
     assert words in err and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["run"], ["show"]])
+@pytest.mark.parametrize("command", [[], ["serve"], ["import"], ["run"], ["show"]])
 def test_help(capsys, command):
     try:
         status = _cli.main([*command, "--help"])
@@ -98,6 +107,14 @@ def test_help(capsys, command):
             (["--limit", "3"], "a.py", False, ["--limit", "4", "-m"]),
         ),
         (["--limit=3", "a.py", "x"], (["--limit=3"], "a.py", False, ["x"])),
+        (
+            ["--open", "a.py", "--open"],
+            (["--open"], "a.py", False, ["--open"]),
+        ),
+        (
+            ["--rate", "50", "--open", "-m", "pkg"],
+            (["--rate", "50", "--open"], "pkg", True, []),
+        ),
         (
             ["--types", "CPU", "-m", "pkg.mod", "-m", "--", "-h"],
             (["--types", "CPU"], "pkg.mod", True, ["-m", "--", "-h"]),
@@ -304,8 +321,8 @@ def test_run_prints_both_tables_and_ends_as_the_program(tmp_path):
     assert "spin" in err and "_run.py" not in err and "runpy" not in err
 
 
-def test_run_of_a_short_program_says_so(tmp_path):
-    status, out, err = run_for_real(tmp_path, "busy.py", "0")
+def test_run_without_a_profile_says_so(tmp_path):
+    status, out, err = run_for_real(tmp_path, "--types", "HEAP", "busy.py", "0")
     assert status == 7
     assert out == "no child that is not mine\n"
     assert err.count("\n") == 1 and "before a profile was collected" in err

@@ -123,3 +123,20 @@ def test_the_tests_that_platforms_names_are_there():
         there.update(re.findall(r"^def (test_\w+)", read(path), re.MULTILINE))
     assert len(named) > 20
     assert [name for name, _ in named if name not in there] == []
+
+
+def limits_of_c():
+    """name: value of what src/base/limits.h says of profiles that are read."""
+    names = r"#define (CPROF_MAX_(?:READ_\w+|INFLATION|PROFILE_BYTES))\s+([0-9(< )]+)"
+    found = re.findall(names, read("src", "base", "limits.h"))
+    return {name: eval(value) for name, value in found}
+
+
+def test_the_limits_that_service_tells_of_are_those_of_the_reader():
+    text = read("docs", "service.md")
+    limits = limits_of_c()
+    assert len(limits) == 13
+    for name, value in limits.items():
+        mib = name.endswith("_BYTES")
+        words = "%d MiB" % (value >> 20) if mib else "{:,}".format(value)
+        assert re.search(r"\b%s\b" % words, text), name

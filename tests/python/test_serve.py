@@ -7,9 +7,9 @@ import sys
 import threading
 
 import pytest
-from googlecloudprofiler import _schedule, _serve, _store
+from googlecloudprofiler import _schedule, _serve, _store, _types
 
-CPU, WALL, HEAP = 1, 2, 3
+CPU, WALL, HEAP, THREADS, CONTENTION, PEAK_HEAP, HEAP_ALLOC = range(1, 8)
 LABELS = {"language": "python"}
 GOOD = b"profile"
 
@@ -57,6 +57,11 @@ class Store:
 def decode(data):
     if data != GOOD:
         raise RuntimeError("garbage")
+    return {
+        "value_types": [("sample", "count"), ("cpu", "nanoseconds")],
+        "samples": [([], [4, 10], []), ([], [3, 10], [])],
+        "time_ns": 99,
+    }
 
 
 class World:
@@ -279,11 +284,66 @@ def test_a_late_upload_is_still_welcome():
 
 def test_agents_get_only_types_they_want():
     world = World(60.0, 10.0)
-    assert world.create(1, types=[WALL]) == []
+    (answer,) = world.create(1, types=[WALL])
+    assert answer[:2] == ("assign", 1) and answer[3] == WALL
     (answer,) = world.create(2, types=[CPU])
     assert answer[:2] == ("assign", 2) and answer[3] == CPU
-    (answer,) = world.at(30)
-    assert answer[:2] == ("assign", 1) and answer[3] == WALL
+    world.update(10, answer[2])
+    assert world.create(3, types=[CPU]) == []
+    assert world.at(59.9) == []
+    (answer,) = world.at(60)
+    assert answer[:2] == ("assign", 3) and answer[3] == CPU
+
+
+@pytest.mark.parametrize(
+    "offered, want",
+    [
+        # Go's, Java's and Node's agents, each in its own order
+        ([CPU, HEAP, THREADS, HEAP_ALLOC], [CPU, HEAP, THREADS, HEAP_ALLOC]),
+        (
+            [CPU, HEAP, THREADS, HEAP_ALLOC, CONTENTION],
+            [CPU, HEAP, THREADS, CONTENTION, HEAP_ALLOC],
+        ),
+        ([CPU, WALL, HEAP], [CPU, WALL, HEAP]),
+        ([WALL, HEAP], [WALL, HEAP]),
+    ],
+)
+def test_all_that_an_agent_offers_is_collected_spread_over_the_interval(offered, want):
+    world = World(60.0, 10.0, types=list(_types.NUMBERS.values()))
+    answers = world.create(0, types=offered)
+    got = []
+    for second in range(1, 120):
+        for _, call, name, type, *_ in answers:
+            got.append((second - 1, type))
+            assert verbs(world.update(1000 + call, name, type)) == [
+                ("accept", 1000 + call)
+            ]
+            assert world.create(call + 1, types=offered) == []
+        answers = world.at(second)
+    step = 60 // len(want)
+    assert got[: len(want)] == [(i * step, t) for i, t in enumerate(want)]
+    assert [t for _, t in got] == want * 2
+
+
+@pytest.mark.parametrize(
+    "type, seconds",
+    [
+        *((CPU, 10), (WALL, 10), (CONTENTION, 10), (HEAP_ALLOC, 10)),
+        *((HEAP, 0), (THREADS, 0), (PEAK_HEAP, 0)),
+    ],
+)
+def test_what_is_of_one_moment_takes_no_time(type, seconds):
+    """The next one has its turn at once, even where intervals are shorter than
+    profiles."""
+    world = World(1.0, 10.0, types=[type])
+    (answer,) = world.create(1, types=[type])
+    assert answer[4] == seconds * 10**9
+    world.update(2, answer[2], type)
+    ((*_, kept, _, _),) = world.store.kept.values()
+    assert kept == seconds * 10**9
+    running = world.create(3, types=[type])
+    assert running == []
+    assert verbs(world.at(1)) == [("assign", 3)]
 
 
 @pytest.mark.parametrize("types", [[], [HEAP], [0, 99]])
@@ -299,9 +359,9 @@ def test_an_upload_is_stored_with_what_was_assigned():
     answers = world.update(2, name, duration_ns=9, labels={"instance": "i"})
     assert answers == [("accept", 2, name, CPU)]
     labels = {"language": "python", "instance": "i"}
-    kept = (name, "p", "web", "CPU", labels, 9, GOOD)
+    kept = (name, "p", "web", "CPU", labels, 9, GOOD, 99)
     assert world.store.kept == {name.rpartition("/")[2]: kept}
-    assert world.scheduler.stored == 1
+    assert (world.scheduler.stored, world.scheduler.samples) == (1, 7)
 
 
 @pytest.mark.parametrize("duration_ns", [0, -1])
@@ -309,7 +369,7 @@ def test_an_upload_without_duration_has_that_of_the_assignment(duration_ns):
     world = World()
     (assigned,) = world.create(1)
     world.update(2, assigned[2], duration_ns=duration_ns)
-    ((_, _, _, _, _, kept, _),) = world.store.kept.values()
+    ((_, _, _, _, _, kept, _, _),) = world.store.kept.values()
     assert kept == 10 * 10**9
 
 
@@ -438,6 +498,15 @@ def test_the_loop_ends_as_told(capsys, until, timeout, events, status, words):
     assert _serve.loop(server, Counting(), ending, Clock(1.0)) == status
     assert words in capsys.readouterr().err
     assert max(server.waits) <= 0.2
+
+
+def test_what_is_done_meanwhile_is_done_in_each_round():
+    acts = []
+    ending = _serve.Ending(3, None, end_with_stdin=False, started=0.0)
+    server = Server([("update",)] * 3)
+    meanwhile = [lambda: acts.append("tidy"), lambda: acts.append("show")]
+    _serve.loop(server, Counting(), ending, Clock(1.0), meanwhile)
+    assert acts == ["tidy", "show"] * 3
 
 
 @pytest.mark.parametrize("until, status", [(None, 0), (1, 1)])
