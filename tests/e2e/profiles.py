@@ -63,17 +63,49 @@ class Read:
         ) / max(self.total(), 1)
 
 
+# What Go writes of CPU time.
+CPU = (("samples", "count"), ("cpu", "nanoseconds"))
+
+
+def made(*values, default=0, period="", samples=((7,),)):
+    """The bytes of a profile of these (type, unit), with `main` under every sample."""
+    texts = ["", "main", "main.c"]
+
+    def text(word):
+        if word not in texts:
+            texts.append(word)
+        return texts.index(word)
+
+    profile = pprof.Profile(time_nanos=10**18, duration_nanos=3 * 10**9)
+    for kind, unit in values:
+        profile.sample_type.add(type=text(kind), unit=text(unit))
+    profile.default_sample_type = text(default) if default else 0
+    profile.period_type.type = text(period)
+    profile.function.add(id=1, name=1, filename=2)
+    profile.location.add(id=1).line.add(function_id=1, line=3)
+    for numbers in samples:
+        profile.sample.add(location_id=[1], value=numbers)
+    profile.string_table.extend(texts)
+    return profile.SerializeToString()
+
+
 def line_of(text, mark):
     """The number of the one line of a program that holds `mark`."""
     (number,) = [i for i, line in enumerate(text.splitlines(), 1) if mark in line]
     return number
 
 
-def googles_pprof(folder, *arguments):
-    """What `go tool pprof` says; the test is skipped where there is no Go."""
+def find_go():
+    """The path of Go; the test is skipped where there is none."""
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if not go:
         pytest.skip("Go is not on this machine")
+    return go
+
+
+def googles_pprof(folder, *arguments):
+    """What `go tool pprof` says; the test is skipped where there is no Go."""
+    go = find_go()
     done = subprocess.run(
         [go, "tool", "pprof", *map(str, arguments)],
         stdout=subprocess.PIPE,
