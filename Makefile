@@ -12,7 +12,7 @@ SCRIPTS := scripts/build-page scripts/build-transport scripts/build-wheels \
 	third_party/fetch-index
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all page demo test test-page test-bundled test-servers test-pythons pythons wheels \
+.PHONY: all page demo test test-page test-bundled test-servers test-agents test-pythons pythons wheels \
 	test-wheels bench bench-page stress fuzz test-threads lint format clean
 
 all: $(VENV)/installed
@@ -85,6 +85,14 @@ $(VENV)/servers: requirements/servers.txt $(VENV)/bundled
 test-servers: $(VENV)/servers
 	CPROF_SITE=$(abspath build/site) CPROF_SERVERS=build/servers \
 		$(BIN)/python -m pytest tests/servers
+
+# Google's own agent for Go, of the modules that go.sum names by hash, at our service.
+GO := $(or $(shell command -v go),/usr/local/go/bin/go)
+build/go-agent: $(wildcard tests/agents/go/*)
+	cd tests/agents/go && $(GO) build -o $(abspath $@)
+
+test-agents: $(VENV)/installed $(VENV)/test-tools build/go-agent
+	CPROF_GO_AGENT=$(abspath build/go-agent) $(BIN)/python -m pytest tests/agents
 
 # What the sampler shows, on every Python that is here: a minute for each.
 test-pythons: $(VENV)/installed $(VENV)/test-tools
