@@ -54,7 +54,7 @@ class Native:
             raise self.failure
         self.started.append(options)
 
-    def stop(self):
+    def stop(self, patience_s=0.0):
         self.stopped += 1
 
 
