@@ -55,15 +55,16 @@ def stored(tmp_path):
     return read
 
 
+# Before 3.8 Python did not end by the signal.
 @pytest.mark.parametrize(
-    "handle, status", [(ENDS_BY_ITSELF, 5), ("spin()", -signal.SIGINT)]
+    "handle, statuses", [(ENDS_BY_ITSELF, [5]), ("spin()", [-signal.SIGINT, 1])]
 )
-def test_ctrl_c_keeps_what_has_been_collected(run, stored, handle, status):
+def test_ctrl_c_keeps_what_has_been_collected(run, stored, handle, statuses):
     program = run(SPIN.format(handle=handle), "--duration", 300)
     assert program.line() == "ready"
     program.wait_collecting()
     program.signal(signal.SIGINT)
-    assert program.end() == status
+    assert program.end() in statuses
     ((row, profile),) = stored()
     assert row.type == "CPU"
     assert 0 < profile["duration_ns"] < 300 * 10**9
@@ -71,7 +72,7 @@ def test_ctrl_c_keeps_what_has_been_collected(run, stored, handle, status):
     assert row.time_unix_ns == profile["time_ns"]
     text = program.stderr()
     assert "CPU profile of 'work'" in text and re.search(r"%  spin +\S*work.py:4", text)
-    assert ("KeyboardInterrupt" in text) == (status < 0)
+    assert ("KeyboardInterrupt" in text) == (5 not in statuses)
 
 
 def test_a_program_that_ends_within_its_first_profile_has_one(run, stored):
