@@ -112,6 +112,7 @@
 #define CPROF_MAX_READ_LOCATIONS  (1 << 20)
 #define CPROF_MAX_READ_LINES	  (2 << 20) /* with what is inlined */
 #define CPROF_MAX_READ_SAMPLES	  (1 << 20)
+#define CPROF_MAX_READ_VALUES	  (8 << 20)  /* samples times types */
 #define CPROF_MAX_READ_DEPTH	  (64 << 10) /* of one stack */
 #define CPROF_MAX_READ_FRAMES	  (8 << 20)  /* of all stacks */
 #define CPROF_MAX_READ_LABELS	  (2 << 20)

@@ -131,6 +131,8 @@ static int check_counts(struct reading *rd)
 		{ "functions", m->n_function, CPROF_MAX_READ_FUNCTIONS },
 		{ "locations", m->n_location, CPROF_MAX_READ_LOCATIONS },
 		{ "samples", m->n_sample, CPROF_MAX_READ_SAMPLES },
+		{ "values", m->n_sample * m->n_sample_type,
+			CPROF_MAX_READ_VALUES },
 	};
 
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)

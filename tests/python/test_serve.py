@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from googlecloudprofiler import _schedule, _serve, _store, _types
+from googlecloudprofiler import _retention, _schedule, _serve, _store, _types
 
 CPU, WALL, HEAP, THREADS, CONTENTION, PEAK_HEAP, HEAP_ALLOC = range(1, 8)
 LABELS = {"language": "python"}
@@ -613,6 +613,30 @@ def test_other_addresses_than_loopback_are_refused(address):
 def test_one_address_has_one_server(server):
     with pytest.raises(_serve.ServeError, match="in use"):
         _serve.open_server("127.0.0.1:%d" % server.port)
+
+
+@pytest.fixture
+def signals():
+    """serve() catches some: put back what they did."""
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_service_deletes_what_is_too_old_while_nobody_comes(
+    tmp_path, monkeypatch, signals
+):
+    native = pytest.importorskip("googlecloudprofiler._native")
+    monkeypatch.setattr(_store, "TIDY_S", 0.0)
+    with _store.Store(str(tmp_path), native.decode_profile) as store:
+        path = store.add("1" * 32, "n", "p", "t", "CPU", {}, 1, b"data")
+    assert _serve.serve(
+        *("127.0.0.1:0", str(tmp_path), ["CPU"], 60.0, 10.0),
+        timeout_s=2.0,
+        limits=_retention.Limits(9, 10**9, 1),
+    ) == 0
+    assert not os.path.exists(path)
 
 
 def start_service(tmp_path, *options):

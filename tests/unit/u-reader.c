@@ -362,6 +362,16 @@ void test_reader__each_count_has_a_limit(void)
 	}
 }
 
+void test_reader__values_of_all_samples_have_a_limit(void)
+{
+	struct cprof_buffer b = WIRE_INIT;
+
+	repeat(&b, "\x0a", 2, 10);
+	repeat(&b, "\x12", 2, CPROF_MAX_READ_VALUES / 10 + 1);
+	check_too_big(&b, "the profile has more than 8388608 values");
+	cprof_buffer_finish(&b);
+}
+
 /* What every profile needs: a type of value, "" and one location. */
 static struct cprof_buffer with_one_location(struct cprof_buffer *location)
 {
