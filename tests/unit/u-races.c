@@ -138,7 +138,10 @@ void test_races__all_threads_work_beside_a_program_that_runs(void)
 		script->rounds = 6;
 		CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
 		wait_created(script, i % 2 ? 2 : 7);
-		cprof_agent_stop();
+		if (i % 3 == 2)
+			cprof_agent_finish(CPROF_NS_PER_S);
+		else
+			cprof_agent_stop();
 		CHECK(!cprof_agent_running());
 		if (i % 2 == 0)
 			CHECK_EQ(script->updated, 4);
