@@ -132,8 +132,8 @@ def limits_of_c():
     return {name: eval(value) for name, value in found}
 
 
-def test_the_limits_that_service_tells_of_are_those_of_the_reader():
-    text = read("docs", "service.md")
+def test_the_limits_that_are_told_of_are_those_of_the_reader():
+    text = read("docs", "local.md")
     limits = limits_of_c()
     assert len(limits) == 14
     for name, value in limits.items():
