@@ -1,6 +1,6 @@
 """Agents of other languages at the local service: what each offers is collected, kept,
-and shown with the values it has. They are played by PyPI's grpcio, with profiles as
-each language's agent makes them; Google's own for Go is in tests/agents."""
+and shown with the values it has. They are played by PyPI's grpcio (Node's own agent has
+no gRPC), with profiles as each makes them; Google's own for Go is in tests/agents."""
 
 import gzip
 import signal
