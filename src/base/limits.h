@@ -22,8 +22,10 @@
 /* the wire */
 #define CPROF_MAX_REPLY_BYTES	(1 << 20)  /* a reply is some hundred bytes */
 #define CPROF_MAX_REQUEST_BYTES (64 << 20) /* what our server will take in */
+#define CPROF_MAX_HEADERS_BYTES (12 << 10) /* a token, and what is usual */
 #define CPROF_MAX_TRAILER_BYTES 256	   /* retry info takes 10 */
 #define CPROF_MAX_OPEN_CALLS	1024 /* as many agents wait in our server */
+#define CPROF_HANDSHAKE_NS	(10 * CPROF_NS_PER_S)	/* with our server */
 #define CPROF_CHANNEL_IDLE_NS	(1800 * CPROF_NS_PER_S) /* as grpc documents */
 #define CPROF_RECONNECT_MIN_NS	(1 * CPROF_NS_PER_S)	/* core, while down */
 #define CPROF_RECONNECT_MAX_NS	(30 * CPROF_NS_PER_S)	/* less than ours */
@@ -32,6 +34,7 @@
 #define CPROF_MAX_HEAD_BYTES	    (16 << 10) /* status, headers: some 300 */
 #define CPROF_MAX_METADATA_BYTES    (4 << 10)  /* a value, blanks around it */
 #define CPROF_MAX_TOKEN_BYTES	    (4 << 10)  /* Google names 2048 */
+#define CPROF_MIN_TOKEN_BYTES	    16	       /* of one that a person makes */
 #define CPROF_MAX_TOKEN_REPLY_BYTES (8 << 10)
 #define CPROF_MAX_TOKEN_LIFE_NS	    (24 * 3600 * CPROF_NS_PER_S)
 #define CPROF_TOKEN_EARLY_NS	    (300 * CPROF_NS_PER_S) /* as server */
@@ -39,9 +42,10 @@
 #define CPROF_HTTP_LOOK_NS	    (50 * CPROF_NS_PER_MS) /* for a stop */
 
 /* what is read of files */
-#define CPROF_MAX_KEY_BYTES   (1 << 20) /* a key file has 2.4 kB */
-#define CPROF_MAX_ROOTS_BYTES (4 << 20) /* a system's has 0.2 MB */
-#define CPROF_MAX_ROOT_FILES  1000	/* of a folder; Debian's has 140 */
+#define CPROF_MAX_KEY_BYTES    (1 << 20)  /* a key file has 2.4 kB */
+#define CPROF_MAX_SECRET_BYTES (64 << 10) /* a token, blanks around it */
+#define CPROF_MAX_ROOTS_BYTES  (4 << 20)  /* a system's has 0.2 MB */
+#define CPROF_MAX_ROOT_FILES   1000	  /* of a folder; Debian's has 140 */
 
 /* time */
 #define CPROF_METADATA_PATIENCE_NS (5 * CPROF_NS_PER_S)	   /* a machine boots */

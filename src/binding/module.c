@@ -22,6 +22,8 @@ static PyMethodDef methods[] = {
 		"Ask a metadata server for a value." },
 	{ "give_token", cprof__give_token, METH_VARARGS,
 		"Give the agent an access token." },
+	{ "read_token", cprof__read_token, METH_VARARGS,
+		"Read a service's own token in a file." },
 	{ "give_no_token", cprof__give_no_token, METH_VARARGS,
 		"Tell the agent why there is no access token." },
 	{ "collect", (PyCFunction)(void (*)(void))cprof__collect,
