@@ -17,6 +17,7 @@ endif()
 add_library(_transport MODULE
     src/transport/address.c
     src/transport/args.c
+    src/transport/bearer.c
     src/transport/channel.c
     src/transport/core.c
     src/transport/credentials.c

@@ -78,6 +78,13 @@ def give_token(token: str, left_s: float) -> bool:
     False where the service has refused this very token.
     """
 
+def read_token(path: str) -> str:
+    """The token in a file: one word of 16 to 4096 bytes of visible ASCII, with blanks
+    and line ends around it.
+
+    Raises OSError where the file cannot be read, ValueError where that is not in it.
+    """
+
 def give_no_token(why: str, refused: bool) -> None:
     """Tell the agent why there is none, without a secret, and whether to try again will
     not help."""
@@ -134,7 +141,8 @@ def decode_profile(data: bytes) -> Dict[str, Any]:
     """
 
 class Server:
-    """The Profiler API's server side, on loopback or a unix socket.
+    """The Profiler API's server side, on loopback or a unix socket; or anywhere, with
+    `certificate` and `key` in PEM and the `token` that each call must bring.
 
     To be used by one thread. All methods raise ValueError for a call that is not
     open.
@@ -142,7 +150,14 @@ class Server:
 
     port: int
 
-    def __init__(self, address: str, transport_path: str) -> None: ...
+    def __init__(
+        self,
+        address: str,
+        transport_path: str,
+        certificate: Optional[str] = ...,
+        key: Optional[str] = ...,
+        token: Optional[str] = ...,
+    ) -> None: ...
     def next(self, timeout_s: float) -> Optional[Tuple[Any, ...]]:
         """What happened next, or None after `timeout_s` seconds.
 

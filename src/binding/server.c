@@ -12,11 +12,14 @@
 #define MAX_TIMEOUT_S 3600.0
 
 static const char server_doc[] =
-	"Server(address, transport_path)\n"
+	"Server(address, transport_path, certificate=None, key=None, "
+	"token=None)\n"
 	"--\n\n"
 	"The Profiler API's server side on gRPC core, for one thread.\n\n"
-	"`address` is host:port (loopback only; port 0 for a free one) or\n"
-	"unix:path. Raises ValueError or OSError when it cannot be used.";
+	"`address` is host:port (port 0 for a free one) or unix:path; off\n"
+	"loopback it needs all three: a certificate and its key in PEM, and\n"
+	"the token that each call must bring. Raises ValueError or OSError\n"
+	"when it cannot be used.";
 
 /*
  * Core's threads come into being inside our calls and inherit their mask: the
@@ -52,8 +55,9 @@ static void leave(struct server *s)
 	atomic_store(&s->busy, false);
 }
 
-static int open_service(const char *address, const char *path,
-	struct cprof_service **ret, struct cprof_error *err)
+static int open_service(const char *path,
+	const struct cprof_server_options *opts, struct cprof_service **ret,
+	struct cprof_error *err)
 {
 	const struct cprof_transport *transport;
 	int r;
@@ -62,31 +66,34 @@ static int open_service(const char *address, const char *path,
 	if (r < 0)
 		return r;
 
-	return cprof_service_create(transport, address, ret, err);
+	return cprof_service_create(transport, opts, ret, err);
 }
 
 static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kw)
 {
-	static char *names[] = { "address", "transport_path", NULL };
-	const char *address, *path;
+	static char *names[] = { "address", "transport_path", "certificate",
+		"key", "token", NULL };
+	struct cprof_server_options opts = { .address = NULL };
+	const char *path;
 	struct cprof_service *service;
 	struct cprof_error err;
 	struct server *s;
 	sigset_t before;
 	int r;
 
-	if (!PyArg_ParseTupleAndKeywords(
-		    args, kw, "ss:Server", names, &address, &path))
+	if (!PyArg_ParseTupleAndKeywords(args, kw, "ss|zzz:Server", names,
+		    &opts.address, &path, &opts.cert_pem, &opts.key_pem,
+		    &opts.token))
 		return NULL;
 
 	s = (struct server *)PyType_GenericAlloc(type, 0);
 	if (!s)
 		return NULL;
 
-	/* Both strings belong to `args`, which our caller keeps alive. */
+	/* The strings belong to `args`, which our caller keeps alive. */
 	Py_BEGIN_ALLOW_THREADS
 	cprof_signals_block(&before);
-	r = open_service(address, path, &service, &err);
+	r = open_service(path, &opts, &service, &err);
 	cprof_signals_unblock(&before);
 	Py_END_ALLOW_THREADS
 	if (r < 0) {

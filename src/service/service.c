@@ -22,11 +22,10 @@ struct cprof_service {
 };
 
 int cprof_service_create(const struct cprof_transport *transport,
-	const char *address, struct cprof_service **ret,
+	const struct cprof_server_options *opts, struct cprof_service **ret,
 	struct cprof_error *err)
 {
-	struct cprof_server_options opts = { .address = address,
-		.max_request_bytes = CPROF_MAX_REQUEST_BYTES };
+	struct cprof_server_options bounded = *opts;
 	struct cprof_service *s = calloc(1, sizeof(*s));
 	int r;
 
@@ -35,7 +34,8 @@ int cprof_service_create(const struct cprof_transport *transport,
 	r = transport->start(false, err);
 	if (r < 0)
 		goto fail_service;
-	r = transport->server_create(&opts, &s->server, err);
+	bounded.max_request_bytes = CPROF_MAX_REQUEST_BYTES;
+	r = transport->server_create(&bounded, &s->server, err);
 	if (r < 0)
 		goto fail_service;
 	s->transport = transport;

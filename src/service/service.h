@@ -30,8 +30,9 @@ struct cprof_service_event {
 	struct cprof_service_request *request;
 };
 
+/* `opts` less its `max_request_bytes`. */
 int cprof_service_create(const struct cprof_transport *transport,
-	const char *address, struct cprof_service **ret,
+	const struct cprof_server_options *opts, struct cprof_service **ret,
 	struct cprof_error *err);
 
 /* Accepts NULL. */

@@ -8,6 +8,13 @@
 #include <string.h>
 #include <sys/un.h>
 
+#define MAX_HOST 256 /* a name of the DNS has 253 bytes at most */
+
+/* Of names and of IPv4 addresses. */
+static const char name_chars[] = "abcdefghijklmnopqrstuvwxyz"
+				 "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				 "0123456789.-_";
+
 static bool is_port(const char *s)
 {
 	long port = 0;
@@ -18,24 +25,43 @@ static bool is_port(const char *s)
 	return nr && !s[nr] && port <= 65535;
 }
 
-static bool is_loopback(const char *host)
+/* "host:port", with its host in `ret`. */
+static bool split(const char *address, char ret[MAX_HOST])
 {
-	struct in_addr four;
-	struct in6_addr six;
+	const char *colon = strrchr(address, ':');
+	size_t len = colon ? (size_t)(colon - address) : 0;
+
+	if (!len || len >= MAX_HOST || !is_port(colon + 1))
+		return false;
+	memcpy(ret, address, len);
+	ret[len] = '\0';
+	return true;
+}
+
+/* An IPv6 address stands in brackets. */
+static bool read_six(const char *host, struct in6_addr *ret)
+{
 	size_t len = strlen(host);
 	char inner[INET6_ADDRSTRLEN];
 
-	if (!strcmp(host, "localhost"))
-		return true;
-	if (inet_pton(AF_INET, host, &four) == 1)
-		return ntohl(four.s_addr) >> 24 == 127;
 	if (len < 3 || len - 2 >= sizeof(inner) || host[0] != '[' ||
 		host[len - 1] != ']')
 		return false;
 	memcpy(inner, host + 1, len - 2);
 	inner[len - 2] = '\0';
-	return inet_pton(AF_INET6, inner, &six) == 1 &&
-	       IN6_IS_ADDR_LOOPBACK(&six);
+	return inet_pton(AF_INET6, inner, ret) == 1;
+}
+
+static bool is_loopback(const char *host)
+{
+	struct in_addr four;
+	struct in6_addr six;
+
+	if (!strcmp(host, "localhost"))
+		return true;
+	if (inet_pton(AF_INET, host, &four) == 1)
+		return ntohl(four.s_addr) >> 24 == 127;
+	return read_six(host, &six) && IN6_IS_ADDR_LOOPBACK(&six);
 }
 
 static bool is_unreserved(char c)
@@ -73,30 +99,39 @@ static int escape_unix(
 	return 0;
 }
 
+static int fail_form(const char *address, struct cprof_error *err)
+{
+	return cprof_fail(err, CPROF_EINVAL,
+		"'%.200s' is not host:port or unix:path", address);
+}
+
+int cprof__address_check(const char *address, char ret[CPROF__MAX_ADDRESS],
+	struct cprof_error *err)
+{
+	char host[MAX_HOST];
+	struct in6_addr six;
+
+	if (!split(address, host) ||
+		(!read_six(host, &six) && host[strspn(host, name_chars)]))
+		return fail_form(address, err);
+	snprintf(ret, CPROF__MAX_ADDRESS, "%s", address);
+	return 0;
+}
+
 int cprof__address_check_local(const char *address,
 	char ret[CPROF__MAX_ADDRESS], struct cprof_error *err)
 {
-	char host[64];
-	const char *colon;
-	size_t len;
+	char host[MAX_HOST];
 
 	if (!strncmp(address, "unix:", 5))
 		return escape_unix(address + 5, ret, err);
-
-	colon = strrchr(address, ':');
-	len = colon ? (size_t)(colon - address) : 0;
-	if (!len || !is_port(colon + 1))
+	if (!split(address, host))
+		return fail_form(address, err);
+	if (!is_loopback(host))
 		return cprof_fail(err, CPROF_EINVAL,
-			"'%.200s' is not host:port or unix:path", address);
-	if (len < sizeof(host)) {
-		memcpy(host, address, len);
-		host[len] = '\0';
-		if (is_loopback(host)) {
-			snprintf(ret, CPROF__MAX_ADDRESS, "%s", address);
-			return 0;
-		}
-	}
-	return cprof_fail(err, CPROF_EINVAL,
-		"'%.200s' is not a loopback address: it needs TLS and a token",
-		address);
+			"'%.200s' is not a loopback address: it needs TLS and "
+			"a token (--tls-cert, --tls-key and --token)",
+			address);
+	snprintf(ret, CPROF__MAX_ADDRESS, "%s", address);
+	return 0;
 }

@@ -57,3 +57,18 @@ int cprof__credentials_create(const struct cprof_channel_options *opts,
 	*ret = grpc_insecure_credentials_create();
 	return 0;
 }
+
+grpc_server_credentials *cprof__server_credentials_create(
+	const struct cprof_server_options *opts)
+{
+	grpc_ssl_pem_key_cert_pair pair = { .private_key = opts->key_pem,
+		.cert_chain = opts->cert_pem };
+
+	if (!opts->cert_pem)
+		return grpc_insecure_server_credentials_create();
+	return grpc_ssl_server_credentials_create_with_options(
+		grpc_ssl_server_credentials_create_options_using_config(
+			GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE,
+			grpc_ssl_server_certificate_config_create(
+				NULL, &pair, 1)));
+}

@@ -1,20 +1,25 @@
 #include "transport/server.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "transport/address.h"
 #include "transport/args.h"
+#include "transport/bearer.h"
 #include "transport/compat.h"
+#include "transport/credentials.h"
 #include "transport/session.h"
 
 struct cprof_server {
 	grpc_server *core;
 	grpc_completion_queue *cq;
 	size_t max_request_bytes;
+	char token[CPROF_MAX_TOKEN_BYTES + 1]; /* "" for none */
 	int port;
 	bool closing;
 	bool waits; /* a session, for the next call */
@@ -72,8 +77,16 @@ static int invite(struct cprof_server *s, struct cprof_error *err)
 
 static void accepted(struct cprof_server *s, struct cprof__session *x)
 {
+	const char *refusal = NULL;
+
 	if (cprof__session_watch(x, NULL) < 0)
 		return;
+	if (*s->token)
+		refusal = cprof__bearer_refusal(&x->headers, s->token);
+	if (refusal) {
+		cprof__session_refuse(x, GRPC_STATUS_UNAUTHENTICATED, refusal);
+		return;
+	}
 	if (s->session_nr == CPROF_MAX_OPEN_CALLS) {
 		cprof__session_refuse(x, GRPC_STATUS_RESOURCE_EXHAUSTED,
 			"too many calls are open");
@@ -188,6 +201,11 @@ static grpc_server *create_core(const struct cprof_server_options *opts)
 		(int64_t)opts->max_request_bytes);
 	cprof__args_add(
 		&args, GRPC_ARG_MAX_CONCURRENT_STREAMS, CPROF_MAX_OPEN_CALLS);
+	cprof__args_add(
+		&args, GRPC_ARG_MAX_METADATA_SIZE, CPROF_MAX_HEADERS_BYTES);
+	/* Who connects and says nothing holds a descriptor. */
+	cprof__args_add_ns(&args, GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+		CPROF_HANDSHAKE_NS);
 	/* A compressed message grows before its size is looked at. */
 	cprof__args_add(&args,
 		GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
@@ -201,24 +219,60 @@ static grpc_server *create_core(const struct cprof_server_options *opts)
 	return grpc_server_create(&view, NULL);
 }
 
-static int listen_at(
-	struct cprof_server *s, const char *address, struct cprof_error *err)
+/* Others are let near only where nobody overhears, and with a secret. */
+static int check_address(const struct cprof_server_options *opts,
+	char ret[CPROF__MAX_ADDRESS], struct cprof_error *err)
 {
-	char checked[CPROF__MAX_ADDRESS];
-	grpc_server_credentials *plain;
+	int r = cprof__address_check_local(opts->address, ret, err);
+
+	if (r < 0 && opts->cert_pem && opts->token &&
+		strncmp(opts->address, "unix:", 5) != 0)
+		return cprof__address_check(opts->address, ret, err);
+	return r;
+}
+
+static int listen_at(struct cprof_server *s,
+	const struct cprof_server_options *opts, struct cprof_error *err)
+{
+	char address[CPROF__MAX_ADDRESS];
+	grpc_server_credentials *who;
 	int r, port;
 
-	r = cprof__address_check_local(address, checked, err);
+	r = check_address(opts, address, err);
 	if (r < 0)
 		return r;
-	plain = grpc_insecure_server_credentials_create();
-	port = grpc_server_add_http2_port(s->core, checked, plain);
-	grpc_server_credentials_release(plain);
+	who = cprof__server_credentials_create(opts);
+	if (!who)
+		return cprof_fail(
+			err, CPROF_ENOMEM, "no memory for a certificate");
+	port = grpc_server_add_http2_port(s->core, address, who);
+	grpc_server_credentials_release(who);
 	if (!port)
 		return cprof_fail(err, CPROF_EIO,
-			"cannot listen at '%.200s': it is in use or not ours",
-			address);
-	s->port = strncmp(address, "unix:", 5) ? port : 0;
+			"cannot listen at '%.200s': it is in use or not ours%s",
+			opts->address,
+			opts->cert_pem ? ", or certificate and key are no pair"
+				       : "");
+	s->port = strncmp(opts->address, "unix:", 5) ? port : 0;
+	return 0;
+}
+
+static int check_secrets(
+	const struct cprof_server_options *opts, struct cprof_error *err)
+{
+	const char *token = opts->token;
+
+	if (!opts->cert_pem != !opts->key_pem)
+		return cprof_fail(err, CPROF_EINVAL,
+			"a certificate and its key go together");
+	if (opts->cert_pem && !strncmp(opts->address, "unix:", 5))
+		return cprof_fail(err, CPROF_EINVAL,
+			"a unix socket is spoken to in plaintext, without a "
+			"certificate");
+	if (token && (strlen(token) > CPROF_MAX_TOKEN_BYTES ||
+			     !cprof_ascii_is_word(token, strlen(token))))
+		return cprof_fail(err, CPROF_EINVAL,
+			"the token is not one word of plain text");
 	return 0;
 }
 
@@ -250,16 +304,22 @@ static void drain(struct cprof_server *s)
 int cprof__server_create(const struct cprof_server_options *opts,
 	struct cprof_server **ret, struct cprof_error *err)
 {
-	struct cprof_server *s = calloc(1, sizeof(*s));
+	struct cprof_server *s;
 	int r;
 
+	r = check_secrets(opts, err);
+	if (r < 0)
+		return r;
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return cprof_fail(err, CPROF_ENOMEM, "no memory for a server");
+	snprintf(s->token, sizeof(s->token), "%s",
+		opts->token ? opts->token : "");
 	s->max_request_bytes = opts->max_request_bytes;
 	s->core = create_core(opts);
 	s->cq = grpc_completion_queue_create_for_next(NULL);
 	grpc_server_register_completion_queue(s->core, s->cq, NULL);
-	r = listen_at(s, opts->address, err);
+	r = listen_at(s, opts, err);
 	if (r < 0)
 		goto drain_server;
 	grpc_server_start(s->core);

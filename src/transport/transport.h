@@ -77,9 +77,17 @@ struct cprof_reply {
 	size_t trailer_len;
 };
 
+/*
+ * An address of loopback or a unix socket, or any other one with a certificate
+ * and a token. Each call has to bring the token, where there is one, as
+ * "authorization: Bearer TOKEN": else it ends in UNAUTHENTICATED before its
+ * message is read.
+ */
 struct cprof_server;
 struct cprof_server_options {
 	const char *address; /* "127.0.0.1:0", "[::1]:8181", "unix:/path" */
+	const char *cert_pem, *key_pem; /* a chain and its key, or NULL */
+	const char *token;		/* one word, or NULL */
 	size_t max_request_bytes;
 };
 

@@ -25,6 +25,19 @@ static void check_local(const char *text)
 	CHECK(!strpbrk(host, " /@\\?#\n"));
 }
 
+/* What a server for others listens at is one address, and no URI. */
+static void check_any(const char *text)
+{
+	char ret[CPROF__MAX_ADDRESS];
+
+	memset(ret, 'x', sizeof(ret));
+	if (cprof__address_check(text, ret, NULL) < 0)
+		return;
+	CHECK(strnlen(ret, sizeof(ret)) < sizeof(ret));
+	CHECK(strrchr(ret, ':'));
+	CHECK(!strpbrk(ret, " /@\\?#%\n"));
+}
+
 static void check_metadata(const char *text)
 {
 	struct cprof_http_address a = { 0 };
@@ -42,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	char *text = input_string(&in);
 
 	check_local(text);
+	check_any(text);
 	check_metadata(text);
 	free(text);
 	return 0;

@@ -7,6 +7,8 @@
 
 #define LONG_NS (30 * CPROF_NS_PER_S) /* never reached when all is well */
 #define NAME	"projects/prj/profiles/1"
+#define TOKEN	"0123456789abcdef"
+#define PEM	"-----BEGIN CERTIFICATE-----"
 #define TRAILER "google.rpc.retryinfo-bin"
 
 static const struct cprof_deployment deployment = { .project = "prj",
@@ -26,8 +28,10 @@ struct pair {
 	atomic_bool done;
 };
 
-static void pair_open(struct pair *p)
+static void pair_open_with(struct pair *p, const char *token)
 {
+	struct cprof_server_options server = { .address = "127.0.0.1:0",
+		.token = token };
 	struct cprof_channel_options opts = { .max_reply_bytes =
 						      CPROF_MAX_REPLY_BYTES };
 	char target[64];
@@ -36,12 +40,17 @@ static void pair_open(struct pair *p)
 				    .trailer_key = TRAILER } };
 	CHECK_EQ(cprof_transport_load(TRANSPORT_PATH, &p->t, NULL), 0);
 	CHECK_EQ(p->t->start(false, NULL), 0);
-	CHECK_EQ(cprof_service_create(p->t, "127.0.0.1:0", &p->s, NULL), 0);
+	CHECK_EQ(cprof_service_create(p->t, &server, &p->s, NULL), 0);
 	CHECK(cprof_service_port(p->s) > 0);
 	snprintf(target, sizeof(target), "127.0.0.1:%d",
 		cprof_service_port(p->s));
 	opts.target = target;
 	CHECK_EQ(p->t->channel_create(&opts, &p->ch, NULL), 0);
+}
+
+static void pair_open(struct pair *p)
+{
+	pair_open_with(p, NULL);
 }
 
 static void pair_close(struct pair *p)
@@ -300,15 +309,157 @@ void test_service__what_it_does_not_know_is_answered_inside(void)
 
 void test_service__only_loopback_is_served(void)
 {
+	struct cprof_server_options opts = { .address = "0.0.0.0:0" };
 	const struct cprof_transport *t;
 	struct cprof_service *s = NULL;
 	struct cprof_error err;
 
 	CHECK_EQ(cprof_transport_load(TRANSPORT_PATH, &t, NULL), 0);
-	CHECK_EQ(cprof_service_create(t, "0.0.0.0:0", &s, &err), CPROF_EINVAL);
-	CHECK(strstr(err.message, "TLS"));
+	CHECK_EQ(cprof_service_create(t, &opts, &s, &err), CPROF_EINVAL);
+	CHECK(strstr(err.message, "needs TLS and a token"));
+	opts.token = TOKEN;
+	CHECK_EQ(cprof_service_create(t, &opts, &s, &err), CPROF_EINVAL);
+	opts.token = NULL;
+	opts.cert_pem = opts.key_pem = PEM;
+	CHECK_EQ(cprof_service_create(t, &opts, &s, &err), CPROF_EINVAL);
 	CHECK(!s);
 	cprof_service_destroy(s);
+}
+
+void test_service__certificate_and_key_must_be_of_use(void)
+{
+	struct cprof_server_options opts = { .address = "127.0.0.1:0",
+		.cert_pem = PEM };
+	const struct cprof_transport *t;
+	struct cprof_service *s = NULL;
+	struct cprof_error err;
+
+	CHECK_EQ(cprof_transport_load(TRANSPORT_PATH, &t, NULL), 0);
+	CHECK_EQ(cprof_service_create(t, &opts, &s, &err), CPROF_EINVAL);
+	CHECK(strstr(err.message, "go together"));
+	opts.key_pem = PEM;
+	CHECK_EQ(cprof_service_create(t, &opts, &s, &err), CPROF_EIO);
+	CHECK(strstr(err.message, "are no pair"));
+	CHECK(!s);
+}
+
+void test_service__a_token_that_no_call_can_bring_is_refused(void)
+{
+	static char long_one[CPROF_MAX_TOKEN_BYTES + 2];
+	const char *const bad[] = { "", "two words", "l\xc3\xa4nge", long_one };
+	struct cprof_server_options opts = { .address = "127.0.0.1:0" };
+	const struct cprof_transport *t;
+	struct cprof_service *s = NULL;
+	struct cprof_error err;
+
+	memset(long_one, 'x', sizeof(long_one) - 1);
+	CHECK_EQ(cprof_transport_load(TRANSPORT_PATH, &t, NULL), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		opts.token = bad[i];
+		CHECK_EQ(
+			cprof_service_create(t, &opts, &s, &err), CPROF_EINVAL);
+		CHECK_STR(
+			err.message, "the token is not one word of plain text");
+		CHECK(!s);
+	}
+}
+
+/* What a call ends in that brings these headers, and is not let in. */
+static void check_refused(
+	const struct cprof_metadata *header, size_t nr, const char *words)
+{
+	struct pair p;
+
+	pair_open_with(&p, TOKEN);
+	p.call.metadata = header;
+	p.call.metadata_nr = nr;
+	create_start(&p);
+	call_join(&p);
+	CHECK_EQ(p.reply.status, 16);
+	CHECK_STR(p.reply.message, words);
+	p.t->reply_release(&p.reply);
+	free_body(&p);
+	pair_close(&p);
+}
+
+void test_service__a_call_without_its_token_is_refused(void)
+{
+	static const char *const bad[] = { TOKEN, "Bearer", "Basic " TOKEN,
+		"Bearer  " TOKEN, "Bearer " TOKEN "1", "Bearer 012345678",
+		"Bearer 0123456789abcdeF", "Bearer " TOKEN TOKEN,
+		"Bearer " TOKEN ",Bearer " TOKEN };
+	static const struct cprof_metadata both[] = { { "authorization",
+							      "Bearer " TOKEN },
+		{ "authorization", "Bearer another-one" } };
+
+	check_refused(NULL, 0, "this service wants a token");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct cprof_metadata m = { "authorization", bad[i] };
+
+		check_refused(&m, 1, "this service wants another token");
+	}
+	check_refused(both, 2, "this service wants another token");
+}
+
+void test_service__a_call_with_its_token_is_served(void)
+{
+	static const char *const good[] = { "Bearer " TOKEN, "bearer " TOKEN };
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct cprof_metadata m = { "authorization", good[i] };
+		struct cprof_service_event event;
+		struct pair p;
+
+		pair_open_with(&p, TOKEN);
+		p.call.metadata = &m;
+		p.call.metadata_nr = 1;
+		create_start(&p);
+		event = next(&p, CPROF_SERVICE_CREATE);
+		CHECK_EQ(cprof_service_postpone(p.s, event.call, "later",
+				 CPROF_NS_PER_S, NULL),
+			0);
+		cprof_service_request_destroy(event.request);
+		call_join(&p);
+		CHECK_EQ(p.reply.status, 10);
+		p.t->reply_release(&p.reply);
+		free_body(&p);
+		pair_close(&p);
+	}
+}
+
+/* Nor is what it would say: 8 MiB never leave the client. */
+void test_service__what_is_not_let_in_is_not_read(void)
+{
+	size_t len = 8 << 20;
+	uint8_t *body = calloc(1, len);
+	struct pair p;
+
+	CHECK(body);
+	pair_open_with(&p, TOKEN);
+	call_start(&p, CPROF_METHOD_UPDATE_PROFILE, body, len);
+	call_join(&p);
+	CHECK_EQ(p.reply.status, 16);
+	p.t->reply_release(&p.reply);
+	free(body);
+	pair_close(&p);
+}
+
+void test_service__headers_have_a_maximum(void)
+{
+	static char value[CPROF_MAX_HEADERS_BYTES * 2];
+	struct cprof_metadata m = { "x-much", value };
+	struct pair p;
+
+	memset(value, 'x', sizeof(value) - 1);
+	pair_open(&p);
+	p.call.metadata = &m;
+	p.call.metadata_nr = 1;
+	create_start(&p);
+	call_join(&p);
+	CHECK_EQ(p.reply.status, 8);
+	p.t->reply_release(&p.reply);
+	free_body(&p);
+	pair_close(&p);
 }
 
 void test_service__nothing_happens_in_no_time(void)
