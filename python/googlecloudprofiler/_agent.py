@@ -28,6 +28,11 @@ _SECOND_CALL = (
     "function should only be called once. This call is ignored."
 )
 
+TOKEN_IS_IGNORED = (
+    "GOOGLE_CLOUD_PROFILER_TOKEN_FILE is ignored: it is for a service of your own, "
+    "which GOOGLE_CLOUD_PROFILER_ENDPOINT names, and is never sent to Google"
+)
+
 
 class _State:
     """What start() and stop() share in the process `pid`; `lock` protects all of it."""
@@ -96,7 +101,8 @@ def start(
         api_endpoint: Where the Profiler service is: host:port or https://host:port;
             http://host:port and unix:/path on loopback only, in plaintext and
             without credentials. Default: GOOGLE_CLOUD_PROFILER_ENDPOINT, then
-            Google's.
+            Google's. A service of one's own that wants a token gets that in the file
+            which GOOGLE_CLOUD_PROFILER_TOKEN_FILE names, and no other credentials.
         zone: Label `zone` of the deployment. Default: the metadata server's.
         instance: Label `instance` of each profile. Default: the metadata server's.
         credentials: An object of google.auth, such as google.auth.default()[0], that
@@ -138,6 +144,8 @@ def start(
             credentials,
             wall_threads,
         )
+        if _config.ignores_token_file(_config.find_endpoint(api_endpoint)):
+            _client_logger.warning(TOKEN_IS_IGNORED)
         if discovery_service_url:
             _client_logger.warning(
                 "discovery_service_url is ignored: there is no discovery over gRPC; "

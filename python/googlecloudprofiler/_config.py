@@ -154,6 +154,24 @@ def find_endpoint(api_endpoint, environ=os.environ):
     return Endpoint(_join(host, port), tls=True, local=False)
 
 
+def find_token_file(endpoint, environ=os.environ):
+    """The path of the file with the token that the service wants, or None:
+    GOOGLE_CLOUD_PROFILER_TOKEN_FILE, unless the Endpoint is Google's."""
+    path = environ.get("GOOGLE_CLOUD_PROFILER_TOKEN_FILE")
+    return path if path and not _is_googles(endpoint) else None
+
+
+def ignores_token_file(endpoint, environ=os.environ):
+    """Whether a file is named that find_token_file() does not give out."""
+    path = environ.get("GOOGLE_CLOUD_PROFILER_TOKEN_FILE")
+    return bool(path) and _is_googles(endpoint)
+
+
+def _is_googles(endpoint):
+    host = endpoint.target.rpartition(":")[0].rstrip(".").lower()
+    return endpoint.tls and ("." + host).endswith(".googleapis.com")
+
+
 def _split_host(text, rest, default_port):
     match = _HOST_PORT.match(rest)
     port = int(match.group(3) or default_port or 0) if match else 0

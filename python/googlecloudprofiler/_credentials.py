@@ -7,8 +7,9 @@ the agent reads it again when it has changed.
 import os
 from collections import namedtuple
 
-# `type` is a file's, "metadata" for the metadata server's tokens, or "object" for
-# those of an object of google.auth. `project_id` and `quota_project` may be None.
+# `type` is a file's, "metadata" for the metadata server's tokens, "object" for those of
+# an object of google.auth, or "token_file" for a token in a file, which is for a
+# service of one's own. `project_id` and `quota_project` may be None.
 Credentials = namedtuple("Credentials", "type path project_id quota_project")
 
 # A key file has 2.4 kB; what is longer than this is something else.
@@ -148,6 +149,20 @@ def find_default(environ=os.environ):
 def of_metadata_server():
     """The Credentials that the metadata server gives out tokens for."""
     return Credentials("metadata", None, None, None)
+
+
+def of_token_file(native, path):
+    """Those of a service of one's own: the token in the file at `path`.
+
+    Raises:
+        CredentialsError: It cannot be read, or has no token.
+    """
+    path = os.path.abspath(path)
+    try:
+        native.read_token(path)
+    except (OSError, ValueError) as e:
+        raise CredentialsError(str(e)) from None
+    return Credentials("token_file", path, None, None)
 
 
 def of_object(credentials):

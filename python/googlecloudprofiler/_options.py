@@ -12,7 +12,8 @@ _logger = logging.getLogger("googlecloudprofiler.client")
 NO_CREDENTIALS = (
     "no credentials: set GOOGLE_APPLICATION_CREDENTIALS to a key file, pass "
     "service_account_json_file, or use a local service by api_endpoint="
-    '"http://127.0.0.1:PORT"'
+    '"http://127.0.0.1:PORT", or one elsewhere with its token in a file that '
+    "GOOGLE_CLOUD_PROFILER_TOKEN_FILE names"
 )
 _NO_PROJECT = (
     "Unable to determine the project ID from the environment. project ID mush be "
@@ -46,7 +47,11 @@ def resolve(
     endpoint = _config.find_endpoint(api_endpoint)
     where = _platform.Platform("local", None, True)
     credentials = None
-    if not endpoint.local:
+    token_file = _config.find_token_file(endpoint)
+    own = endpoint.local or token_file is not None
+    if token_file:
+        credentials = _credentials.of_token_file(native, token_file)
+    if not own:
         where, credentials = look_around(
             native, project_id, key_file, credentials_object
         )
@@ -59,7 +64,7 @@ def resolve(
     if disable_cpu and disable_wall:
         raise ValueError("No profiling mode is enabled.")
     project = _credentials.find_project(project_id, credentials, bool(key_file))
-    if endpoint.local:
+    if own:
         project = project or "local"
     if not project and not where.metadata_host:
         raise ValueError(_NO_PROJECT)
@@ -71,7 +76,7 @@ def resolve(
         "roots": _network.find_roots() if endpoint.tls else (),
         "credentials_type": credentials.type if credentials else None,
         "credentials_path": credentials.path if credentials else None,
-        "quota_project": _credentials.find_quota_project(credentials),
+        "quota_project": None if own else _credentials.find_quota_project(credentials),
         "metadata_host": where.metadata_host,
         "project": project,
         "service": _config.find_service(service),

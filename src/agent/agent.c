@@ -60,7 +60,7 @@ static bool keep_strings(struct agent *a)
 	struct cprof_link_options *l = &a->opts.link;
 	struct cprof_profiler_options *p = &l->profiler;
 	struct cprof_deployment *d = &p->deployment;
-	const char **all[] = { &l->key_path, &l->metadata_host,
+	const char **all[] = { &l->key_path, &l->token_path, &l->metadata_host,
 		&p->channel.target, &p->channel.proxy, &p->channel.user_agent,
 		&p->api_client, &p->instance, &p->quota_project, &d->project,
 		&d->target };

@@ -10,12 +10,14 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "google/given.h"
 #include "google/metadata.h"
 #include "google/token.h"
 
 /* A project has 63 characters at most, an instance 63, a zone some 20. */
 #define VALUE_BYTES 256
+#define SCHEME	    "Bearer "
 
 struct cprof_link {
 	struct cprof_link_options opts;
@@ -32,12 +34,24 @@ struct cprof_link {
 	struct cprof_profiler *profiler;
 };
 
+/* A token of Google's opens an account: it is for TLS, even on this host. */
+static bool is_safe(const struct cprof_link_options *opts)
+{
+	return opts->profiler.channel.security == CPROF_SECURITY_TLS ||
+	       opts->token == CPROF_LINK_NO_TOKEN ||
+	       opts->token == CPROF_LINK_FILE_TOKEN;
+}
+
 int cprof_link_create(const struct cprof_link_options *opts,
 	const atomic_bool *stop, struct cprof_link **ret,
 	struct cprof_error *err)
 {
-	struct cprof_link *l = calloc(1, sizeof(*l));
+	struct cprof_link *l;
 
+	if (!is_safe(opts))
+		return cprof_fail(
+			err, CPROF_EINVAL, "a token is sent over TLS only");
+	l = calloc(1, sizeof(*l));
 	if (!l)
 		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
 	if (opts->metadata_host) {
@@ -218,9 +232,20 @@ static int connect_profiler(struct cprof_link *l, struct cprof_error *err)
 	return 0;
 }
 
+static int read_token(const char *path, char *header, struct cprof_error *err)
+{
+	struct cprof_error why;
+
+	memcpy(header, SCHEME, strlen(SCHEME));
+	if (!cprof_secret_read(path, header + strlen(SCHEME), &why))
+		return 0;
+	/* What proves who we are is not there. */
+	return cprof_fail(err, CPROF_EAUTH, "%s", why.message);
+}
+
 static int authorize(struct cprof_link *l, struct cprof_error *err)
 {
-	char given[CPROF_MAX_TOKEN_BYTES + sizeof("Bearer ")];
+	char given[sizeof(SCHEME) + CPROF_MAX_TOKEN_BYTES];
 	const char *header = given;
 	int r = 0;
 
@@ -229,6 +254,9 @@ static int authorize(struct cprof_link *l, struct cprof_error *err)
 		return 0;
 	case CPROF_LINK_GIVEN_TOKEN:
 		r = cprof_given_get(given, sizeof(given), l->stop, err);
+		break;
+	case CPROF_LINK_FILE_TOKEN:
+		r = read_token(l->opts.token_path, given, err);
 		break;
 	case CPROF_LINK_METADATA_TOKEN:
 		/* A token grows old in a machine that sleeps, too. */
@@ -261,6 +289,13 @@ static void forget_token(struct cprof_link *l)
 	cprof_token_drop(&l->token);
 }
 
+/* Whether another one can be had at once. A file's was read just now. */
+static bool has_more_tokens(const struct cprof_link *l)
+{
+	return l->opts.token == CPROF_LINK_METADATA_TOKEN ||
+	       l->opts.token == CPROF_LINK_GIVEN_TOKEN;
+}
+
 /* Once more with another token: one may have been taken back early. */
 static int create_profile(struct cprof_link *l,
 	const enum cprof_profile_type *type, size_t type_nr,
@@ -274,7 +309,7 @@ static int create_profile(struct cprof_link *l,
 		return r;
 	r = cprof_profiler_create_profile(
 		l->profiler, type, type_nr, ret, ret_retry_ns, err);
-	if (r != CPROF_EAUTH || l->opts.token == CPROF_LINK_NO_TOKEN)
+	if (r != CPROF_EAUTH || !has_more_tokens(l))
 		return r;
 	forget_token(l);
 	again = prepare(l, &why);

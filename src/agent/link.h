@@ -20,7 +20,8 @@
 enum cprof_link_token {
 	CPROF_LINK_NO_TOKEN,	   /* or one that core makes of a key file */
 	CPROF_LINK_METADATA_TOKEN, /* the metadata server's */
-	CPROF_LINK_GIVEN_TOKEN	   /* see google/given.h */
+	CPROF_LINK_GIVEN_TOKEN,	   /* see google/given.h */
+	CPROF_LINK_FILE_TOKEN	   /* a service's own; see base/secret.h */
 };
 
 /* Strings are borrowed for the life of the link. */
@@ -34,7 +35,9 @@ struct cprof_link_options {
 	const char *root[CPROF_MAX_ROOTS]; /* files and folders, best first */
 	size_t root_nr;
 	const char *key_path; /* of a credentials file, or NULL */
+	/* Over TLS only, but for a file's, which loopback may see, too. */
 	enum cprof_link_token token;
+	const char *token_path;	   /* read for each call; NULL for none */
 	const char *metadata_host; /* as GCE_METADATA_HOST; NULL for none */
 	bool zone_wanted;	   /* from the metadata server */
 };

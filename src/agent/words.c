@@ -6,8 +6,8 @@
 
 /*
  * Codes alone do not tell all of them apart. What is looked for in a message is
- * Google's own reason or core's, as seen with the versions we build on; where
- * it has changed the advice is the general one.
+ * Google's own reason, our service's or core's, as seen with the versions we
+ * build on; where it has changed the advice is the general one.
  */
 static const struct {
 	enum cprof_code code;
@@ -19,6 +19,8 @@ static const struct {
 	{ CPROF_EDENIED, "is disabled", CPROF_TROUBLE_API_DISABLED },
 	{ CPROF_EDENIED, NULL, CPROF_TROUBLE_NO_ROLE },
 	{ CPROF_EAUTH, "no CA certificates", CPROF_TROUBLE_NO_CERTIFICATES },
+	{ CPROF_EAUTH, "cannot read a token", CPROF_TROUBLE_TOKEN },
+	{ CPROF_EAUTH, "service wants a", CPROF_TROUBLE_TOKEN },
 	{ CPROF_EAUTH, NULL, CPROF_TROUBLE_CREDENTIALS },
 	{ CPROF_EINVAL, "INVALID_ARGUMENT", CPROF_TROUBLE_REFUSED },
 	{ CPROF_ENOTFOUND, NULL, CPROF_TROUBLE_NO_PROJECT },
@@ -38,6 +40,8 @@ static const char *const advice[CPROF_TROUBLES] = {
 				       "cloudprofiler.googleapis.com",
 	[CPROF_TROUBLE_NO_ROLE] = "grant the account the role "
 				  "roles/cloudprofiler.agent in this project",
+	[CPROF_TROUBLE_TOKEN] = "name a file with the service's token in "
+				"GOOGLE_CLOUD_PROFILER_TOKEN_FILE",
 	[CPROF_TROUBLE_CREDENTIALS] = "check the credentials: the key may be "
 				      "deleted, expired or of another project",
 	[CPROF_TROUBLE_REFUSED] = "check the service's name, its version and "

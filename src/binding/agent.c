@@ -59,6 +59,7 @@ static int read_credentials(const char *type, struct cprof_link_options *l)
 		{ "metadata", CPROF_CREDENTIALS_NONE,
 			CPROF_LINK_METADATA_TOKEN },
 		{ "object", CPROF_CREDENTIALS_NONE, CPROF_LINK_GIVEN_TOKEN },
+		{ "token_file", CPROF_CREDENTIALS_NONE, CPROF_LINK_FILE_TOKEN },
 	};
 
 	if (!type)
@@ -68,6 +69,8 @@ static int read_credentials(const char *type, struct cprof_link_options *l)
 			continue;
 		l->profiler.channel.credentials = table[i].credentials;
 		l->token = table[i].token;
+		if (l->token == CPROF_LINK_FILE_TOKEN)
+			l->token_path = l->key_path;
 		/* A file that is exchanged for tokens is read in Python. */
 		if (l->token != CPROF_LINK_NO_TOKEN)
 			l->key_path = NULL;

@@ -1,6 +1,5 @@
 #include "rpc/profiler.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +25,6 @@ struct cprof_profiler {
 	char *api_client;
 	char *instance; /* NULL for none */
 	char *quota_project;
-	bool tls;
 	int64_t create_timeout_ns;
 	char *authorization;
 };
@@ -81,7 +79,6 @@ int cprof_profiler_open(const struct cprof_profiler_options *opts,
 	p->create_timeout_ns = opts->create_timeout_ns
 				       ? opts->create_timeout_ns
 				       : CPROF_CREATE_DEADLINE_NS;
-	p->tls = opts->channel.security == CPROF_SECURITY_TLS;
 	cprof_buffer_init(&p->deployment, CPROF_MAX_REPLY_BYTES);
 	r = fill(p, opts, err);
 	if (r < 0) {
@@ -116,9 +113,6 @@ void cprof_profiler_close(struct cprof_profiler *p)
 int cprof_profiler_authorize(
 	struct cprof_profiler *p, const char *header, struct cprof_error *err)
 {
-	if (!p->tls)
-		return cprof_fail(
-			err, CPROF_EINVAL, "a token is sent over TLS only");
 	forget_authorization(p);
 	return copy_string(header, &p->authorization, err);
 }

@@ -41,8 +41,9 @@ int cprof_profiler_create_profile(struct cprof_profiler *p,
 	struct cprof_error *err);
 
 /*
- * From now on calls carry `header` as their `authorization`, on TLS only. It is
- * copied, and wiped when the next one comes or with the profiler.
+ * From now on calls carry `header` as their `authorization`. In plaintext it
+ * goes no farther than the channel, which is to this machine. It is copied, and
+ * wiped when the next one comes or with the profiler.
  */
 int cprof_profiler_authorize(
 	struct cprof_profiler *p, const char *header, struct cprof_error *err);

@@ -43,6 +43,10 @@ class Native:
             raise self.project
         return self.project
 
+    def read_token(self, path):
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+
     def give_token(self, token, left_s):
         return True
 

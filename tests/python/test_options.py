@@ -270,3 +270,93 @@ def test_a_proxy_counts_for_the_endpoints_host(begin, monkeypatch):
     googlecloudprofiler.stop()
     environ = {"no_proxy": "2001:db8::/32"}
     assert begin(environ, True, **start)["proxy"] is None
+
+
+@pytest.fixture
+def token(tmp_path):
+    """The path of a token for a service of one's own."""
+    path = tmp_path / "token"
+    path.write_text("hush-hush-0123456789")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["https://profiles.corp.test", "http://127.0.0.1:8181", "unix:/x"]
+)
+@pytest.mark.parametrize("google", [False, True])
+def test_a_token_file_is_all_that_an_own_service_needs(
+    begin, native, user, token, endpoint, google
+):
+    """Whatever of Google's there is, too: nothing of it is for this service."""
+    environ = {
+        "GOOGLE_CLOUD_PROFILER_ENDPOINT": endpoint,
+        "GOOGLE_CLOUD_PROFILER_TOKEN_FILE": token,
+    }
+    if google:
+        environ["GOOGLE_APPLICATION_CREDENTIALS"] = user(quota_project_id="payer")
+        environ["GOOGLE_CLOUD_QUOTA_PROJECT"] = "payer"
+    told = begin(environ, google, service="web")
+    assert told["credentials_type"] == "token_file"
+    assert told["credentials_path"] == token
+    assert told["project"] == "local"
+    assert told["metadata_host"] is told["quota_project"] is None
+    assert native.asked == []
+
+
+def test_a_token_file_goes_before_credentials_of_arguments(begin, user, token):
+    told = begin(
+        {"GOOGLE_CLOUD_PROFILER_TOKEN_FILE": token},
+        api_endpoint="profiles.corp.test:443",
+        service="web",
+        project_id="p-1",
+        service_account_json_file=user(),
+        credentials=Object(),
+    )
+    assert told["credentials_type"] == "token_file"
+    assert told["project"] == "p-1"
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        None,
+        "cloudprofiler.googleapis.com",
+        "https://CloudProfiler.GoogleAPIs.com.:443",
+        "private.googleapis.com:443",
+        "googleapis.com",
+    ],
+)
+def test_a_token_of_ones_own_is_never_sent_to_google(
+    begin, user, token, caplog, endpoint
+):
+    told = begin(
+        {
+            "GOOGLE_CLOUD_PROFILER_TOKEN_FILE": token,
+            "GOOGLE_APPLICATION_CREDENTIALS": user(),
+        },
+        api_endpoint=endpoint,
+        service="web",
+        project_id="p-1",
+        verbose=1,
+    )
+    assert told["credentials_type"] == "authorized_user"
+    assert token not in repr(told)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.message.startswith("GOOGLE_CLOUD_PROFILER_TOKEN_FILE is ignored")
+
+
+def test_a_name_that_ends_like_googles_is_not_googles(begin, token):
+    told = begin(
+        {"GOOGLE_CLOUD_PROFILER_TOKEN_FILE": token},
+        api_endpoint="notgoogleapis.com:443",
+        service="web",
+    )
+    assert told["credentials_type"] == "token_file"
+
+
+@pytest.mark.parametrize("endpoint", ["https://localhost:1", "http://127.0.0.1:1"])
+def test_a_token_file_that_is_missing_is_refused(begin, tmp_path, endpoint):
+    environ = {"GOOGLE_CLOUD_PROFILER_TOKEN_FILE": str(tmp_path / "none")}
+    with pytest.raises(ValueError, match="none"):
+        begin(environ, api_endpoint=endpoint, service="web")

@@ -213,6 +213,78 @@ void test_link__a_refused_token_is_replaced(void)
 	fake_http_stop(&server);
 }
 
+static const char *write_token(const char *text)
+{
+	static char path[] = "/tmp/u-link-XXXXXX";
+
+	if (path[strlen(path) - 1] == 'X')
+		close(mkstemp(path));
+	write_file(path, text);
+	return path;
+}
+
+#define ONE "one-0123456789abcdef"
+#define TWO "two-0123456789abcdef"
+
+void test_link__a_token_in_a_file_is_read_for_each_call(void)
+{
+	struct cprof_link_options opts = options();
+	struct cprof_error err;
+	struct cprof_link *l;
+
+	opts.token = CPROF_LINK_FILE_TOKEN;
+	opts.token_path = write_token(ONE "\n");
+	l = open_link(&opts);
+	CHECK_EQ(create(l, 10, NULL), CPROF_EABORTED);
+	CHECK(strstr(
+		fake_transport.headers, "authorization: Bearer " ONE "\n"));
+	/* Refused: there is no other one to try at once. */
+	fake_transport.calls = 0;
+	CHECK_EQ(create(l, 16, &err), CPROF_EAUTH);
+	CHECK_EQ(fake_transport.calls, 1);
+	write_token(TWO);
+	CHECK_EQ(create(l, 10, NULL), CPROF_EABORTED);
+	CHECK(strstr(
+		fake_transport.headers, "authorization: Bearer " TWO "\n"));
+	write_token("short");
+	CHECK_EQ(create(l, 10, &err), CPROF_EAUTH);
+	CHECK(strstr(err.message, "cannot read a token"));
+	unlink(opts.token_path);
+	CHECK_EQ(create(l, 10, &err), CPROF_EAUTH);
+	CHECK(strstr(err.message, opts.token_path));
+	close_link(l);
+}
+
+/* Plaintext is for this machine only, and a service of one's own may be here.
+ */
+void test_link__only_a_token_in_a_file_is_sent_in_plaintext(void)
+{
+	static const enum cprof_link_token googles[] = {
+		CPROF_LINK_METADATA_TOKEN, CPROF_LINK_GIVEN_TOKEN
+	};
+	struct cprof_link_options opts = options();
+	struct cprof_link *l = NULL;
+
+	opts.profiler.channel.security = CPROF_SECURITY_PLAINTEXT;
+	for (size_t i = 0; i < 2; i++) {
+		struct cprof_error err;
+
+		opts.token = googles[i];
+		CHECK_EQ(cprof_link_create(&opts, &stop, &l, &err),
+			CPROF_EINVAL);
+		CHECK(strstr(err.message, "over TLS only"));
+		CHECK(!l);
+	}
+	opts.token = CPROF_LINK_FILE_TOKEN;
+	opts.token_path = write_token(ONE);
+	l = open_link(&opts);
+	CHECK_EQ(create(l, 10, NULL), CPROF_EABORTED);
+	CHECK(strstr(
+		fake_transport.headers, "authorization: Bearer " ONE "\n"));
+	unlink(opts.token_path);
+	close_link(l);
+}
+
 void test_link__a_rotated_key_file_is_read_again(void)
 {
 	struct cprof_link_options opts = options();
