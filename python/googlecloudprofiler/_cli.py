@@ -11,6 +11,7 @@ import os
 import sys
 
 from googlecloudprofiler import (
+    _access,
     _config,
     _doctor,
     _html,
@@ -173,11 +174,48 @@ def _add_limits(parser):
     )
 
 
+def _add_access(parser):
+    parser.add_argument(
+        "--tls-cert",
+        metavar="FILE",
+        help="speak TLS, with the certificate (or chain) in this PEM file",
+    )
+    parser.add_argument(
+        "--tls-key",
+        metavar="FILE",
+        help="the certificate's key, in PEM without a password",
+    )
+    parser.add_argument(
+        "--token",
+        metavar="FILE",
+        help="serve only agents that have the token in this file: one word of 16 to"
+        " 4096 bytes, as 'openssl rand -hex 32' makes. They read it from the file that"
+        " GOOGLE_CLOUD_PROFILER_TOKEN_FILE names",
+    )
+
+
+def _find_access(parser, options):
+    """The Access that the options name; says which of its files are open to others."""
+    if (options.tls_cert is None) != (options.tls_key is None):
+        parser.error("--tls-cert and --tls-key go together")
+    try:
+        access = _access.find(
+            _serve.native(), options.tls_cert, options.tls_key, options.token
+        )
+    except _access.AccessError as e:
+        raise _serve.ServeError(str(e)) from None
+    for path in (options.tls_key, options.token):
+        if path and _access.is_open_to_all(path):
+            _serve.complain(_access.OPEN_TO_ALL % path)
+    return access
+
+
 def _serve_parser():
     parser = _Parser(
         prog=PROGRAM + " serve",
         description="Run a local service that speaks the Cloud Profiler API: agents"
-        " connect to it with GOOGLE_CLOUD_PROFILER_ENDPOINT=http://HOST:PORT.",
+        " connect to it with GOOGLE_CLOUD_PROFILER_ENDPOINT=http://HOST:PORT, or"
+        " https://HOST:PORT where it speaks TLS.",
         epilog="The first line on standard output is 'listening on ADDRESS'. SIGTERM"
         " and SIGINT end the service with status 0, or with 1 where --until has not"
         " been reached.",
@@ -185,8 +223,10 @@ def _serve_parser():
     parser.add_argument(
         "--address",
         default=DEFAULT_ADDRESS,
-        help="a loopback host:port (port 0 for a free one) or unix:PATH (%(default)s)",
+        help="unix:PATH or a host:port (port 0 for a free one), which off loopback, as"
+        " 0.0.0.0:8181, needs --tls-cert, --tls-key and --token (%(default)s)",
     )
+    _add_access(parser)
     _add_store(parser)
     _add_rhythm(parser, 60.0, 10.0)
     parser.add_argument(
@@ -224,7 +264,9 @@ def _serve_parser():
 
 
 def _serve_command(arguments):
-    options = _serve_parser().parse_args(arguments)
+    parser = _serve_parser()
+    options = parser.parse_args(arguments)
+    access = _find_access(parser, options)
     if options.detach and os.fork():
         os._exit(0)
     return _serve.serve(
@@ -239,6 +281,7 @@ def _serve_command(arguments):
         end_with_stdin=options.end_with_stdin or options.detach,
         quiet=options.quiet,
         progress=options.progress,
+        access=access,
     )
 
 

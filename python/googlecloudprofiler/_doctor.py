@@ -10,6 +10,7 @@ import time
 from collections import namedtuple
 
 from googlecloudprofiler import (
+    _access,
     _agent,
     _config,
     _credentials,
@@ -91,6 +92,8 @@ def _check_platform(_):
 
 def _check_endpoint(arguments):
     endpoint = _config.find_endpoint(arguments.endpoint)
+    if _config.ignores_token_file(endpoint):
+        raise Advice("%s; %s" % (endpoint.target, _agent.TOKEN_IS_IGNORED))
     if endpoint.local:
         return "%s, in plaintext on this host" % endpoint.target
     proxy = _network.find_proxy(endpoint.target.rpartition(":")[0])
@@ -114,6 +117,12 @@ def _check_certificates(arguments):
     )
 
 
+def _is_own(arguments):
+    """Whether the service is one of our own, where nothing of Google's is needed."""
+    endpoint = _config.find_endpoint(arguments.endpoint)
+    return endpoint.local or _config.find_token_file(endpoint) is not None
+
+
 def _look_around(arguments):
     """The Platform, and the Credentials or None; looked for once."""
     if not hasattr(arguments, "found"):
@@ -124,7 +133,13 @@ def _look_around(arguments):
 
 
 def _check_credentials(arguments):
-    if _config.find_endpoint(arguments.endpoint).local:
+    path = _config.find_token_file(_config.find_endpoint(arguments.endpoint))
+    if path:
+        found = _credentials.of_token_file(_agent._load_native(), path)
+        if _access.is_open_to_all(found.path):
+            raise Advice(_access.OPEN_TO_ALL % found.path)
+        return "the token in %s" % found.path
+    if _is_own(arguments):
         return "not needed"
     _, found = _look_around(arguments)
     if not found:
@@ -151,7 +166,7 @@ def _ask_metadata(arguments, key):
 
 
 def _check_project(arguments):
-    if _config.find_endpoint(arguments.endpoint).local:
+    if _is_own(arguments):
         return arguments.project or "local"
     try:
         _, credentials = _look_around(arguments)
@@ -177,7 +192,7 @@ def _check_service(arguments):
 def _check_zone(arguments):
     if arguments.zone:
         return arguments.zone
-    if _config.find_endpoint(arguments.endpoint).local:
+    if _is_own(arguments):
         return "not needed"
     zone = _ask_metadata(arguments, "instance/zone")
     return zone.rpartition("/")[2] if zone else "not known, and not needed"

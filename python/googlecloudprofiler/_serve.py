@@ -7,6 +7,7 @@ import sys
 import time
 
 from googlecloudprofiler import (
+    _access,
     _agent,
     _options,
     _progress,
@@ -32,11 +33,12 @@ def native():
         raise ServeError(str(e)) from e
 
 
-def open_server(address):
-    """Listen on `address`: loopback host:port or unix:path."""
+def open_server(address, access=_access.ANYBODY):
+    """Listen on `address`: unix:path or host:port; what is not on loopback needs all of
+    `access`."""
     module = native()
     try:
-        return module.Server(address, _options.transport_path())
+        return module.Server(address, _options.transport_path(), *access)
     except (ValueError, OSError, RuntimeError, NotImplementedError) as e:
         raise ServeError(str(e)) from e
 
@@ -170,6 +172,7 @@ def serve(
     end_with_stdin=False,
     quiet=False,
     progress=False,
+    access=_access.ANYBODY,
 ):
     """Run the service in the main thread; returns its exit status.
 
@@ -181,7 +184,7 @@ def serve(
     ending.catch_signals()
     speaker = Speaker(sys.stdout, quiet)
     with _store.Store(directory, decode, limits, warn=complain) as store:
-        server = open_server(address)
+        server = open_server(address, access)
         line = _progress.Line(sys.stderr if progress else None)
         try:
             scheduler = _schedule.Scheduler(

@@ -129,3 +129,55 @@ def test_on_googles_platforms_it_asks_the_metadata_server(doctor):
     assert found["platform"][1].startswith("Cloud Run, metadata server at 127.0.0.1:")
     assert found["credentials"][1].startswith("tokens of the metadata server, for ")
     assert found["project"][0] == found["zone"][0] == found["service"][0] == "ok"
+
+
+def write_token(tmp_path, mode=0o600):
+    path = tmp_path / "token"
+    path.write_text(SECRET + "-0123456789")
+    path.chmod(mode)
+    return str(path)
+
+
+def test_a_token_file_is_named_and_nothing_of_googles_is_needed(
+    doctor, service, tmp_path
+):
+    service.create_default = assign("CPU")
+    path = write_token(tmp_path)
+    found, status = doctor(
+        *("--endpoint", service.endpoint, "--service", "web"),
+        GOOGLE_CLOUD_PROFILER_TOKEN_FILE=path,
+    )
+    assert found["credentials"] == ("ok", "the token in " + path)
+    assert found["project"] == ("ok", "local")
+    assert found["zone"] == ("ok", "not needed")
+    assert (found["permission"][0], status) == ("ok", 0)
+    metadata = service.created[0].metadata
+    assert metadata["authorization"] == "Bearer %s-0123456789" % SECRET
+
+
+def test_a_token_file_that_all_can_read_is_warned_of(doctor, tmp_path):
+    path = write_token(tmp_path, 0o644)
+    found, _ = doctor(
+        *("--endpoint", "https://localhost:1", "--service", "web"),
+        GOOGLE_CLOUD_PROFILER_TOKEN_FILE=path,
+    )
+    status, words = found["credentials"]
+    assert status == "warning" and "every user of this host can read" in words
+
+
+def test_a_token_file_that_cannot_be_used_is_an_error(doctor, tmp_path):
+    found, status = doctor(
+        *("--endpoint", "https://localhost:1", "--service", "web"),
+        GOOGLE_CLOUD_PROFILER_TOKEN_FILE=str(tmp_path / "none"),
+    )
+    assert found["credentials"][0] == "error"
+    assert "cannot read a token" in found["credentials"][1]
+    assert status == 1
+
+
+def test_a_token_file_is_not_for_google(doctor, tmp_path):
+    found, _ = doctor(GOOGLE_CLOUD_PROFILER_TOKEN_FILE=write_token(tmp_path))
+    status, words = found["endpoint"]
+    assert status == "warning"
+    assert "GOOGLE_CLOUD_PROFILER_TOKEN_FILE is ignored" in words
+    assert "set GOOGLE_APPLICATION_CREDENTIALS" in found["credentials"][1]
