@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/wipe.h"
 #include "google/given.h"
 #include "google/metadata.h"
 #include "google/token.h"
@@ -266,7 +267,7 @@ static int authorize(struct cprof_link *l, struct cprof_error *err)
 	}
 	if (!r)
 		r = cprof_profiler_authorize(l->profiler, header, err);
-	explicit_bzero(given, sizeof(given));
+	cprof_wipe(given, sizeof(given));
 	return r;
 }
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/wipe.h"
+
 void cprof_buffer_init(struct cprof_buffer *b, size_t max_bytes)
 {
 	*b = (struct cprof_buffer){ .max_bytes = max_bytes };
@@ -17,7 +19,7 @@ void cprof_buffer_finish(struct cprof_buffer *b)
 void cprof_buffer_wipe(struct cprof_buffer *b)
 {
 	if (b->data)
-		explicit_bzero(b->data, b->cap);
+		cprof_wipe(b->data, b->cap);
 	cprof_buffer_finish(b);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "base/wipe.h"
 
 PyObject *cprof__read_token(PyObject *self, PyObject *args)
 {
@@ -17,6 +18,6 @@ PyObject *cprof__read_token(PyObject *self, PyObject *args)
 	if (cprof_secret_read(path, token, &err) < 0)
 		return cprof__raise(&err);
 	ret = PyUnicode_FromString(token);
-	explicit_bzero(token, sizeof(token));
+	cprof_wipe(token, sizeof(token));
 	return ret;
 }

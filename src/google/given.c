@@ -7,6 +7,7 @@
 #include "base/ascii.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/wipe.h"
 
 static struct {
 	pthread_mutex_t lock; /* protects what follows */
@@ -33,7 +34,7 @@ bool cprof_given_put(const char *token, int64_t left_ns)
 	if (!is_token(token)) {
 		snprintf(given.why, sizeof(given.why), "it is not a token");
 	} else if (!refused) {
-		explicit_bzero(given.token, sizeof(given.token));
+		cprof_wipe(given.token, sizeof(given.token));
 		snprintf(given.token, sizeof(given.token), "%s", token);
 		given.expires_ns = cprof_boot_ns() + left_ns;
 		given.refused = false;
@@ -61,7 +62,7 @@ void cprof_given_refuse(void)
 
 static void forget(void)
 {
-	explicit_bzero(given.token, sizeof(given.token));
+	cprof_wipe(given.token, sizeof(given.token));
 	given.refused = false;
 	given.why[0] = '\0';
 	given.hopeless = false;

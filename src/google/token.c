@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/ascii.h"
+#include "base/wipe.h"
 #include "google/metadata.h"
 
 #define KEY    "instance/service-accounts/default/token"
@@ -92,7 +93,7 @@ static int read_token(struct json_object *o, int64_t now_ns,
 			"an access token or its life is missing");
 	/* The text is in memory of the object, which is about to be freed. */
 	if (text)
-		explicit_bzero((char *)text, len);
+		cprof_wipe((char *)text, len);
 	return r;
 }
 
@@ -126,7 +127,7 @@ int cprof_token_parse(const char *json, size_t len, int64_t now_ns,
 	json_tokener_free(parser);
 	if (!r)
 		*ret = t;
-	explicit_bzero(&t, sizeof(t));
+	cprof_wipe(&t, sizeof(t));
 	return r;
 }
 
@@ -143,7 +144,7 @@ void cprof_token_source_finish(struct cprof_token_source *s)
 
 void cprof_token_drop(struct cprof_token_source *s)
 {
-	explicit_bzero(&s->token, sizeof(s->token));
+	cprof_wipe(&s->token, sizeof(s->token));
 }
 
 static int fetch(struct cprof_token_source *s, int64_t now_ns,
@@ -167,7 +168,7 @@ static int fetch(struct cprof_token_source *s, int64_t now_ns,
 		r = cprof_fail(err, CPROF_EUNAVAILABLE,
 			"the metadata server %s gave a token that has expired",
 			s->from.text);
-	explicit_bzero(&t, sizeof(t));
+	cprof_wipe(&t, sizeof(t));
 	return r;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/wipe.h"
 #include "rpc/status.h"
 
 #define STATUS_DEADLINE_EXCEEDED 4
@@ -92,7 +93,7 @@ int cprof_profiler_open(const struct cprof_profiler_options *opts,
 static void forget_authorization(struct cprof_profiler *p)
 {
 	if (p->authorization)
-		explicit_bzero(p->authorization, strlen(p->authorization));
+		cprof_wipe(p->authorization, strlen(p->authorization));
 	free(p->authorization);
 	p->authorization = NULL;
 }

@@ -5,6 +5,7 @@ has; nothing of this checkout is on the way, and neither network nor compiler.""
 import glob
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -90,6 +91,18 @@ def test_auditwheel_agrees(target):
         assert said["policy_upgrades"] == {tag: {"libs_to_eliminate": ["libc.so"]}}
     else:
         assert said["overall_tag"] == tag
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_module_wants_nothing_that_an_old_glibc_has_not(machine, tmp_path):
+    """Such a symbol has no version, as the interpreter's have none."""
+    site = wheels.unpack("abi3-manylinux2014_" + machine, tmp_path)
+    path = os.path.join(site, "googlecloudprofiler", "_native.abi3.so")
+    said = subprocess.check_output(["readelf", "--wide", "--dyn-syms", path])
+    wanted = re.findall(r" GLOBAL +DEFAULT +UND (\S+)", said.decode("ascii"))
+    assert any("@GLIBC_" in name for name in wanted)
+    plain = {name for name in wanted if "@" not in name}
+    assert {name for name in plain if not name.startswith(("Py", "_Py"))} == set()
 
 
 @wheels.each_target
