@@ -7,7 +7,7 @@ const ALL = ""; /* of a label's values */
 
 const at = (id) => document.getElementById(id);
 
-function option(value, text, chosen) {
+export function option(value, text, chosen) {
 	const made = document.createElement("option");
 	made.value = value;
 	made.textContent = visible(text);
@@ -24,10 +24,18 @@ function checkbox(label, checked, change) {
 	return box;
 }
 
+function download({ url, file }, title) {
+	const link = document.createElement("a");
+	link.href = url;
+	link.download = file;
+	link.append(title);
+	return link;
+}
+
 export class Controls {
 	/* change: called with what is to be different in the state. */
-	constructor(data, change) {
-		this.data = data;
+	constructor(change) {
+		this.data = null; /* given before it shows anything */
 		this.change = change;
 		for (const id of ["value", "weight"]) {
 			at(id).addEventListener("change", () => {
@@ -36,7 +44,7 @@ export class Controls {
 			});
 		}
 		at("kind").addEventListener("change", () => {
-			change(firstOf(data, at("kind").value));
+			change(firstOf(this.data, at("kind").value));
 		});
 		at("lines").addEventListener("change", () => {
 			change({ lines: at("lines").checked, zoom: 0 });
@@ -119,7 +127,7 @@ export class Controls {
 		const title = document.createElement("bdi");
 		head.scope = "row";
 		title.textContent = visible(p.title);
-		head.append(title);
+		head.append(p.url ? download(p, title) : title);
 		row.append(head);
 		const made = p.time_ns > 0 ? new Date(p.time_ns / 1e6) : null;
 		for (const text of [
@@ -133,9 +141,11 @@ export class Controls {
 
 /* What is shown first of a kind of profiles. */
 export function firstOf(data, kind) {
-	const show = data.ofKind(kind);
+	const all = data.ofKind(kind);
+	const [base, show] = (data.compare ?? [[], all])
+		.map((side) => side.filter((i) => all.includes(i)));
 	return {
-		kind, show, base: [], value: data.profiles[show[0]].default, labels: new Map(),
-		pivot: -1, zoom: 0, weight: "sum",
+		kind, show, base, value: data.profiles[all[0]].default, labels: new Map(),
+		pivot: -1, zoom: 0, weight: base.length ? "share" : "sum",
 	};
 }

@@ -4,6 +4,8 @@
  * sums run backwards over plain arrays. Nothing here changes after it was read.
  */
 
+const ID_DIGITS = 12;
+
 export class Data {
 	constructor(raw) {
 		this.strings = raw.strings;
@@ -39,6 +41,25 @@ export class Data {
 
 	line(node) {
 		return this.frames[2 * this.frame[node] + 1];
+	}
+
+	/* How an address names profiles and functions: what else is there does not matter,
+	 * where profiles have an id. */
+	keyOf(i) {
+		return this.profiles[i].id?.slice(0, ID_DIGITS) ?? String(i);
+	}
+
+	withKey(key) {
+		return this.profiles.findIndex((_, i) => this.keyOf(i) === key);
+	}
+
+	functionKey(f) {
+		return `${this.name(f)} ${this.file(f)}:${this.startLine(f)}`;
+	}
+
+	functionWithKey(key) {
+		for (let f = 0; f < this.functionCount; f++) if (this.functionKey(f) === key) return f;
+		return -1;
 	}
 
 	/* The kinds of profiles, in the order in which they came. */

@@ -3,7 +3,7 @@
 import { Canvas } from "./canvas.js";
 import { Palette } from "./colour.js";
 import { Controls, firstOf } from "./controls.js";
-import { bytes, collapsed, save, svg } from "./save.js";
+import { bytes, collapsed, follow, save, svg } from "./save.js";
 import { find, matched } from "./search.js";
 import { NOTHING, read, write } from "./state.js";
 import { formatter, percent, visible } from "./text.js";
@@ -25,11 +25,9 @@ export class Page {
 	#known = "";
 
 	constructor(data) {
-		this.data = data;
-		this.initial = this.#first();
 		this.dark = matchMedia("(prefers-color-scheme: dark)");
 		this.dark.addEventListener("change", () => this.#show());
-		this.controls = new Controls(data, (more) => this.change(more));
+		this.controls = new Controls((more) => this.change(more));
 		this.canvas = new Canvas(at("canvas"), at("graph"), {
 			pick: (node) => this.#move(node),
 			enter: (node) => this.#enter(node),
@@ -52,6 +50,15 @@ export class Page {
 			this.state = this.#read();
 			this.#show();
 		});
+		this.take(data);
+	}
+
+	/* Show other data, as far as it can be in the way that the address tells. */
+	take(data) {
+		this.data = data;
+		this.controls.data = data;
+		this.initial = { ...NOTHING, ...firstOf(data, data.profiles[0].kind) };
+		this.#known = "";
 		this.state = this.#read();
 		this.#show();
 	}
@@ -61,24 +68,17 @@ export class Page {
 		const { state } = this;
 		this.state = this.#fitting({ ...state, ...more });
 		const typing = "search" in more;
-		const hash = write(this.state, this.initial);
+		const hash = write(this.state, this.initial, this.data, location.hash);
 		if (typing || hash === (location.hash || "#")) history.replaceState(null, "", hash);
 		else history.pushState(null, "", hash);
 		this.#show();
 	}
 
-	#first() {
-		const { compare, profiles } = this.data;
-		const first = { ...NOTHING, ...firstOf(this.data, profiles[0].kind) };
-		if (!compare) return first;
-		return { ...first, base: [compare[0]], show: [compare[1]], weight: "share" };
-	}
-
 	#read() {
-		return this.#fitting(read(location.hash, this.initial));
+		return this.#fitting(read(location.hash, this.initial, this.data));
 	}
 
-	/* A state without what this file, or this choice of its profiles, does not have. */
+	/* A state without what these data, or this choice of their profiles, do not have. */
 	#fitting(state) {
 		const { data, initial } = this;
 		if (!data.kinds().includes(state.kind)) state.kind = initial.kind;
@@ -89,7 +89,6 @@ export class Page {
 		state.base = known(state.base);
 		const { values, default: usual } = data.profiles[state.show[0]];
 		if (!values[state.value]) state.value = usual;
-		if (state.pivot >= data.functionCount) state.pivot = -1;
 		const labels = data.labels([...state.show, ...state.base]);
 		state.labels = new Map([...state.labels].filter(([k, v]) => labels.get(k)?.has(v)));
 		return state;
@@ -240,8 +239,9 @@ export class Page {
 			collapsed(this.data, this.now, this.before)));
 		click("save-pprof", () => {
 			for (const i of this.state.show) {
-				const { file, raw } = this.data.profiles[i];
-				save(file, "application/gzip", [bytes(raw)]);
+				const { file, raw, url } = this.data.profiles[i];
+				if (url) follow(url, file);
+				else save(file, "application/gzip", [bytes(raw)]);
 			}
 		});
 		click("help", () => at("keys").showModal());
@@ -250,7 +250,7 @@ export class Page {
 	}
 
 	#key(e) {
-		if (e.target.matches("input[type=search], select") || e.ctrlKey || e.metaKey || e.altKey) {
+		if (e.target.matches("input:not([type=checkbox]), select") || e.ctrlKey || e.metaKey || e.altKey) {
 			return;
 		}
 		if (e.key === "/") at("search").focus();

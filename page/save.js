@@ -5,12 +5,17 @@ import { visible } from "./text.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-export function save(name, type, parts) {
+export function follow(url, name) {
 	const link = document.createElement("a");
-	link.href = URL.createObjectURL(new Blob(parts, { type }));
+	link.href = url;
 	link.download = name;
 	link.click();
-	setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+export function save(name, type, parts) {
+	const url = URL.createObjectURL(new Blob(parts, { type }));
+	follow(url, name);
+	setTimeout(() => URL.revokeObjectURL(url), 10000);
 }
 
 export function bytes(base64) {

@@ -523,7 +523,7 @@ def _show_page(options):
         raise _store.StoreError(
             "cannot compare '%s' with '%s'" % (sources[0].kind, sources[1].kind)
         )
-    _html.write(options.html, sources, [0, 1] if options.diff else None)
+    _html.write(options.html, sources, [[0], [1]] if options.diff else None)
     return 0
 
 

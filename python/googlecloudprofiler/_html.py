@@ -20,7 +20,8 @@ ROOT_DEPTH = 256  # of that, from the root
 
 Source = collections.namedtuple("Source", "title kind file data profile")
 Source.__doc__ = """One profile: its title, its kind (those of one kind are merged), the
-name that its download gets, its bytes as stored, and as decoded."""
+name that its download gets, its bytes as stored (None where the page gets them
+elsewhere), and as decoded."""
 
 
 def source(title, data, profile):
@@ -82,7 +83,7 @@ class _Stacks:
 def write(path, sources, compare=None):
     """Write a page of some profiles; a file that is there is replaced whole.
 
-    sources: at least one. compare: the numbers of two of them, before and after.
+    sources: at least one. compare: their numbers, [those before, those after].
     """
     before, after = _template()
     text = json.dumps(content(sources, compare), separators=(",", ":"))
@@ -92,7 +93,8 @@ def write(path, sources, compare=None):
 
 
 def content(sources, compare=None):
-    """What the page is told, in the types of JSON."""
+    """What the page is told, in the types of JSON. Takes one of the sources after the
+    other."""
     stacks = _Stacks()
     profiles = [_profile(source, stacks) for source in sources]
     return {
@@ -115,7 +117,7 @@ def kind_of(profile):
 
 
 def _profile(source, stacks):
-    profile = source.profile
+    profile, data = source.profile, source.data
     labels = _Numbers()
     samples = []
     sums = collections.OrderedDict()
@@ -136,7 +138,7 @@ def _profile(source, stacks):
         "title": source.title,
         "kind": source.kind,
         "file": source.file,
-        "raw": base64.b64encode(source.data).decode("ascii"),
+        "raw": None if data is None else base64.b64encode(data).decode("ascii"),
         "time_ns": profile["time_ns"],
         "duration_ns": profile["duration_ns"],
         "comments": profile["comments"],

@@ -5,6 +5,7 @@ import gzip
 from fake_service import pprof
 
 CPU = [("sample", "count"), ("cpu", "nanoseconds")]
+HEAP = [("inuse_objects", "count"), ("inuse_space", "bytes")]
 
 
 class Texts:
@@ -93,3 +94,7 @@ def later():
         ],
         seconds=20,
     )
+
+
+def heap():
+    return profile([(["main"], [4, 3_200_000], {})], types=HEAP, default="inuse_space")

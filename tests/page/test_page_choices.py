@@ -1,13 +1,7 @@
 """Types, values, weights, threads, merged profiles and comparisons."""
 
 import pytest
-from made import MS, SAMPLER, later, profile, small
-
-HEAP = [("inuse_objects", "count"), ("inuse_space", "bytes")]
-
-
-def heap():
-    return profile([(["main"], [4, 3_200_000], {})], types=HEAP, default="inuse_space")
+from made import MS, SAMPLER, heap, later, profile, small
 
 
 def totals(page):

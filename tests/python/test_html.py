@@ -251,7 +251,7 @@ def test_named_profiles_are_in_the_page(show):
 def test_a_comparison_knows_before_and_after(show):
     status, told = show("--diff", "cpu", "later")
     assert status == 0
-    assert told["compare"] == [0, 1]
+    assert told["compare"] == [[0], [1]]
     assert [p["file"] for p in told["profiles"]] == ["cpu", "later"]
 
 
