@@ -28,7 +28,7 @@ $(VENV)/test-tools: requirements/test.txt $(VENV)/tools
 	$(PIP_INSTALL) -r requirements/test.txt
 	touch $@
 
-# What `show --html` fills with profiles.
+# What `show --html` fills with profiles, and `serve` serves.
 page: $(PAGE)
 
 $(PAGE): $(wildcard page/*) scripts/build-page requirements/page.txt | $(VENV)/tools

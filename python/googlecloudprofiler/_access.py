@@ -9,10 +9,11 @@ _MAX_BYTES = 1 << 20
 
 OPEN_TO_ALL = "every user of this host can read '%s': take that away by chmod o-r"
 
-# `certificate` and `key` are PEM texts, `token` is one word; each may be None.
-Access = namedtuple("Access", "certificate key token")
+# `certificate` and `key` are PEM texts, `context` is what Python's ssl makes of them,
+# `token` is one word; each may be None.
+Access = namedtuple("Access", "certificate key context token")
 
-ANYBODY = Access(None, None, None)
+ANYBODY = Access(None, None, None, None)
 
 
 class AccessError(ValueError):
@@ -25,16 +26,16 @@ def find(native, cert_path=None, key_path=None, token_path=None):
     Raises:
         AccessError: One of them cannot be used.
     """
-    certificate = key = token = None
+    certificate = key = context = token = None
     if cert_path or key_path:
         certificate, key = _read(cert_path), _read(key_path)
-        _check_pair(cert_path, key_path)
+        context = _load_pair(cert_path, key_path)
     if token_path:
         try:
             token = native.read_token(token_path)
         except (OSError, ValueError) as e:
             raise AccessError(str(e)) from None
-    return Access(certificate, key, token)
+    return Access(certificate, key, context, token)
 
 
 def is_open_to_all(path):
@@ -57,8 +58,9 @@ def _read(path):
     return data.decode("latin-1")
 
 
-def _check_pair(cert_path, key_path):
-    """Core says only that it cannot listen; Python's ssl says why."""
+def _load_pair(cert_path, key_path):
+    """The context for the page's server. Core says of a pair that is none only that it
+    cannot listen; Python's ssl says why."""
     import ssl  # not for those who have no certificate
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -71,3 +73,4 @@ def _check_pair(cert_path, key_path):
             "it and have no password: %s"
             % (cert_path, key_path, getattr(e, "reason", None) or type(e).__name__)
         ) from None
+    return context

@@ -26,6 +26,7 @@ from googlecloudprofiler import (
 
 PROGRAM = "python -m googlecloudprofiler"
 DEFAULT_ADDRESS = "127.0.0.1:8181"
+DEFAULT_WEB = "127.0.0.1:8180"
 
 # The service's own limits for a duration, and a day for an interval.
 MIN_DURATION_S, MAX_DURATION_S = 0.1, 300.0
@@ -227,6 +228,13 @@ def _serve_parser():
         " 0.0.0.0:8181, needs --tls-cert, --tls-key and --token (%(default)s)",
     )
     _add_access(parser)
+    parser.add_argument(
+        "--web",
+        metavar="HOST:PORT",
+        default=DEFAULT_WEB,
+        help="where browsers find the page (port 0 for a free one), or 'off'"
+        " (%(default)s)",
+    )
     _add_store(parser)
     _add_rhythm(parser, 60.0, 10.0)
     parser.add_argument(
@@ -253,7 +261,9 @@ def _serve_parser():
         help="go on in the background and end with standard input",
     )
     parser.add_argument(
-        "--quiet", action="store_true", help="print nothing after the first two lines"
+        "--quiet",
+        action="store_true",
+        help="print only where the service and its page are, and the store",
     )
     parser.add_argument(
         "--progress",
@@ -282,6 +292,7 @@ def _serve_command(arguments):
         quiet=options.quiet,
         progress=options.progress,
         access=access,
+        web=None if options.web in ("", "off") else options.web,
     )
 
 

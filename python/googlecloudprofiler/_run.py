@@ -37,7 +37,8 @@ class Service:
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "googlecloudprofiler", "serve"),
-                *("--address", "127.0.0.1:0", "--quiet", "--detach", "--progress"),
+                *("--address", "127.0.0.1:0", "--web", "off", "--quiet"),
+                *("--detach", "--progress"),
                 *options,
             ],
             stdin=subprocess.PIPE,

@@ -38,9 +38,42 @@ def open_server(address, access=_access.ANYBODY):
     `access`."""
     module = native()
     try:
-        return module.Server(address, _options.transport_path(), *access)
+        return module.Server(
+            address,
+            _options.transport_path(),
+            access.certificate,
+            access.key,
+            access.token,
+        )
     except (ValueError, OSError, RuntimeError, NotImplementedError) as e:
         raise ServeError(str(e)) from e
+
+
+def open_page(address, directory, decode, listening, access):
+    """Serve the page of the store in `directory` on HOST:PORT, in threads of its own.
+
+    listening: where the service itself is. access: who may call both.
+    """
+    # Here, because `run` brings this module into programs.
+    from googlecloudprofiler import _web
+
+    endpoint = listening
+    if not listening.startswith("unix:"):
+        endpoint = ("https://" if access.context else "http://") + listening
+    try:
+        page = _web.Server(
+            address,
+            directory,
+            decode,
+            endpoint,
+            tls=access.context,
+            token=access.token,
+            warn=complain,
+        )
+    except _web.WebError as e:
+        raise ServeError(str(e)) from e
+    page.start()
+    return page
 
 
 class Ending:
@@ -173,8 +206,11 @@ def serve(
     quiet=False,
     progress=False,
     access=_access.ANYBODY,
+    web=None,
 ):
     """Run the service in the main thread; returns its exit status.
+
+    web: HOST:PORT to serve the page on, or None.
 
     The first line on standard output is "listening on ADDRESS", written once
     clients can connect. Raises ServeError and StoreError when it cannot start.
@@ -186,7 +222,11 @@ def serve(
     with _store.Store(directory, decode, limits, warn=complain) as store:
         server = open_server(address, access)
         line = _progress.Line(sys.stderr if progress else None)
+        page = None
         try:
+            listening = listening_address(address, server.port)
+            if web is not None:
+                page = open_page(web, store.directory, decode, listening, access)
             scheduler = _schedule.Scheduler(
                 server,
                 store,
@@ -197,9 +237,9 @@ def serve(
                 tell=speaker.tell,
                 warn=complain,
             )
-            speaker.announce(
-                "listening on %s" % listening_address(address, server.port)
-            )
+            speaker.announce("listening on %s" % listening)
+            if page is not None:
+                speaker.announce("page at %s" % page.url)
             speaker.announce("storing profiles in %s" % store.directory)
             meanwhile = (
                 store.tidy,
@@ -208,4 +248,6 @@ def serve(
             return loop(server, scheduler, ending, time.monotonic, meanwhile)
         finally:
             line.clear()
+            if page is not None:
+                page.close()
             server.close()

@@ -26,7 +26,7 @@ from googlecloudprofiler import _retention, _schema, _types
 LOCK_WAIT_S = 30.0  # for sqlite's own locks
 TIDY_S = 60.0  # between two looks at what has become too old
 
-_ID = re.compile(r"^[0-9a-f]{32}$")
+_ID = re.compile(r"^[0-9a-f]{32}\Z")
 _FILE = re.compile(r"^([0-9a-f]{32})\.pb\.gz$")
 _TEMPORARY = re.compile(r"^\.[0-9a-f]{32}\.tmp$")
 _MAX_NS = (1 << 63) - 1  # what sqlite holds
@@ -39,6 +39,11 @@ except ImportError:  # a Python built without it
 
 class StoreError(Exception):
     """The store cannot be used; the message is one line for a person."""
+
+
+def is_id(text):
+    """Whether a text from outside could be the id of a profile."""
+    return _ID.match(text) is not None
 
 
 def default_directory(environ=None):
@@ -120,7 +125,7 @@ class Store:
         time_unix_ns: when the profile began; 0 for so long ago as it lasted.
         Raises StoreError when it could not be kept; then nothing has changed.
         """
-        if not _ID.match(profile_id):
+        if not is_id(profile_id):
             raise ValueError("not a profile's id: %r" % profile_id)
         file = profile_id + ".pb.gz"
         now_ns = _now_ns()

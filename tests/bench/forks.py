@@ -82,7 +82,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         service = subprocess.Popen(
             [sys.executable, "-m", "googlecloudprofiler", "serve", "--address",
-             "127.0.0.1:0", "--store", folder, "--interval", "3600"],
+             "127.0.0.1:0", "--web", "off", "--store", folder, "--interval", "3600"],
             stdout=subprocess.PIPE, universal_newlines=True)
         try:
             endpoint = "http://" + service.stdout.readline().split()[-1]

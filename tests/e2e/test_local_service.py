@@ -21,7 +21,7 @@ def local_service(tmp_path):
     serve = subprocess.Popen(
         [
             *(sys.executable, "-m", "googlecloudprofiler", "serve"),
-            *("--address", "127.0.0.1:0", "--store", str(store)),
+            *("--address", "127.0.0.1:0", "--web", "off", "--store", str(store)),
             *("--types", "CPU", "--interval", "3600", "--duration", "7"),
         ],
         stdin=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ from trial import LOST, PATIENCE_S, Agent
 FULL = "UpdateProfile: INTERNAL: "
 
 SERVE = [sys.executable, "-m", "googlecloudprofiler", "serve"]
-RHYTHM = ["--interval", "0.1", "--duration", "0.1", "--types", "WALL"]
+RHYTHM = ["--interval", "0.1", "--duration", "0.1", "--types", "WALL", "--web", "off"]
 
 
 @contextlib.contextmanager

@@ -53,6 +53,19 @@ class Page:
         self.driver.get("file://%s%s" % (path, hash))
         return self
 
+    def visit(self, url, hash=""):
+        """The page of a service, with what it has loaded."""
+        self.driver.get("about:blank")
+        self.driver.get(url + hash)
+        return self.loaded()
+
+    def loaded(self):
+        assert wait_for(lambda: self.text("say") != "Loading\u2026")
+        return self
+
+    def field(self, name):
+        return self.driver.find_element("name", name)
+
     def __getitem__(self, id):
         return self.driver.find_element("id", id)
 

@@ -642,8 +642,9 @@ def test_a_service_deletes_what_is_too_old_while_nobody_comes(
 def start_service(tmp_path, *options):
     pytest.importorskip("googlecloudprofiler._native")
     command = [sys.executable, "-m", "googlecloudprofiler", "serve"]
+    addresses = ["--address", "127.0.0.1:0", "--web", "off"]
     return subprocess.Popen(
-        [*command, "--address", "127.0.0.1:0", "--store", str(tmp_path), *options],
+        [*command, *addresses, "--store", str(tmp_path), *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -61,6 +61,8 @@ def test_the_record_is_right(tmp_path):
 
 def test_the_page_is_in_it(content):
     assert content["googlecloudprofiler/_page.html"].count(b"@DATA@") == 1
+    for kind in ("html", "js", "css"):
+        assert content["googlecloudprofiler/_service." + kind]
 
 
 def test_the_document_is_valid(content):

@@ -33,7 +33,7 @@ command = [python, "-m", "googlecloudprofiler"]
 service = subprocess.Popen(
     [
         *(*command, "serve", "--address", "127.0.0.1:0", "--store", folder),
-        *("--interval", "2", "--duration", "0.5"),
+        *("--interval", "2", "--duration", "0.5", "--web", "off"),
     ],
     stdin=subprocess.DEVNULL,
     stdout=subprocess.PIPE,

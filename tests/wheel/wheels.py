@@ -91,7 +91,7 @@ def service(tmp_path, address):
     with subprocess.Popen(
         [
             *(*command, "serve", "--address", address, "--store", store),
-            *("--interval", "0.1", "--duration", "1", "--until", "2"),
+            *("--interval", "0.1", "--duration", "1", "--until", "2", "--web", "off"),
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
