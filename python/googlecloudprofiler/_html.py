@@ -52,7 +52,8 @@ class _Stacks:
         self.strings = _Numbers()
         self.functions = _Numbers()
         self.frames = _Numbers()
-        self._nodes = _Numbers()
+        self._nodes = {}  # (parent, frame) -> its number
+        self._known = {}  # a frame as it comes -> its number
         self._left = MAX_FRAMES
         self.parent = [-1]
         self.frame = [0]
@@ -66,18 +67,23 @@ class _Stacks:
     def node(self, frames):
         """The node of a stack, whose frames come leaf first."""
         node = 0
-        for name, file, line, start_line in reversed(frames):
-            function = self.functions[
-                self.strings[name], self.strings[file], start_line
-            ]
-            frame = self.frames[function, line]
-            known = len(self._nodes)
-            found = self._nodes[node, frame] + 1
-            if found > known:
+        nodes, known = self._nodes, self._known
+        # Millions of frames go through here, nearly all of which are known.
+        for frame in reversed(frames):
+            number = known.get(frame)
+            if number is None:
+                number = known[frame] = self._number(*frame)
+            found = nodes.get((node, number))
+            if found is None:
+                found = nodes[node, number] = len(self.parent)
                 self.parent.append(node)
-                self.frame.append(frame)
+                self.frame.append(number)
             node = found
         return node
+
+    def _number(self, name, file, line, start_line):
+        function = self.functions[self.strings[name], self.strings[file], start_line]
+        return self.frames[function, line]
 
 
 def write(path, sources, compare=None):
