@@ -132,7 +132,11 @@ class Service {
 		for (const id of ["choices", "tools", "views", "welcome", "login"]) {
 			at(id).hidden = !parts.includes(id);
 		}
+		if (at("choices").hidden) at("other").hidden = true;
 	}
 }
 
+/* What is seen before there is a page. */
+document.documentElement.dataset.theme =
+	matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 new Service();

@@ -146,6 +146,6 @@ def _source(store, decode, row):
     except (_store.StoreError, ValueError, RuntimeError):
         return None
     version, zone = _place(row)
-    parts = (row.target or "unknown", version, zone, row.labels.get("process"), row.id)
-    title = ", ".join(part for part in parts if part)
+    parts = [row.target or "unknown", version, zone, row.labels.get("process")]
+    title = ", ".join([part for part in parts if part] + [row.id[:12]])
     return _html.Source(title, _html.kind_of(profile), row.file, None, profile)

@@ -10,9 +10,12 @@ HOUR = 3600
 
 def decode(data):
     try:
-        return json.loads(data.decode())
+        profile = json.loads(data.decode())
     except ValueError:
         raise RuntimeError("no profile") from None
+    for location in profile.get("locations", []):
+        location[:] = map(tuple, location)
+    return profile
 
 
 def encoded(*names, value=5, kind="cpu"):
@@ -46,7 +49,7 @@ class Shelf:
     def put(self, target="web", type="CPU", hour=0, data=None, **labels):
         """Returns the profile's id."""
         self._nr += 1
-        id = "%08x%024x" % (self._nr, 7)
+        id = "%08xabc%021x" % (self._nr, 7)
         name = "projects/p/profiles/" + id
         data = data or encoded("main")
         with self._store() as store:

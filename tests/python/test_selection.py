@@ -96,7 +96,7 @@ def test_a_profile_may_be_on_both_sides(shelf):
 def test_a_profile_has_its_place_and_its_file(shelf):
     id = shelf.put(version="1.4", zone="z", process="worker")
     (profile,) = merged(shelf)["profiles"]
-    assert profile["title"] == "web, 1.4, z, worker, " + id
+    assert profile["title"] == "web, 1.4, z, worker, " + id[:12]
     assert profile["url"] == "/profile?id=" + id
     assert profile["file"] == id + ".pb.gz"
     assert profile["raw"] is None
