@@ -97,7 +97,8 @@ test-agents: $(VENV)/installed $(VENV)/test-tools build/go-agent
 # What the sampler shows, on every Python that is here: a minute for each.
 test-pythons: $(VENV)/installed $(VENV)/test-tools
 	CPROF_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/interpreters \
-		tests/python/test_sampler.py tests/python/test_layout.py
+		tests/python/test_sampler.py tests/python/test_layout.py \
+		tests/python/test_web.py::test_it_is_served_by_each_python
 
 # More Pythons, in a cache; see tests/interpreters/README.md.
 pythons:

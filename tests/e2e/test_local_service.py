@@ -2,10 +2,12 @@
 the demo, which is all of it together."""
 
 import gzip
+import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.request
 
 import grpc
 import pytest
@@ -16,12 +18,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 @pytest.fixture
 def local_service(tmp_path):
-    """(address, store) of a service that collects a type once in a minute."""
+    """(address, store, page) of a service that collects a type once in an hour."""
     store = tmp_path / "store"
     serve = subprocess.Popen(
         [
             *(sys.executable, "-m", "googlecloudprofiler", "serve"),
-            *("--address", "127.0.0.1:0", "--web", "off", "--store", str(store)),
+            *("--address", "127.0.0.1:0", "--web", "127.0.0.1:0"),
+            *("--store", str(store)),
             *("--types", "CPU", "--interval", "3600", "--duration", "7"),
         ],
         stdin=subprocess.DEVNULL,
@@ -30,7 +33,9 @@ def local_service(tmp_path):
     )
     words = serve.stdout.readline().split()
     assert words[:2] == ["listening", "on"]
-    yield words[2], store
+    page = serve.stdout.readline().split()
+    assert page[:2] == ["page", "at"]
+    yield words[2], store, page[2]
     serve.send_signal(signal.SIGTERM)
     assert serve.wait(PATIENCE_S) == 0
     serve.stdout.close()
@@ -50,8 +55,8 @@ def small_profile():
     return gzip.compress(profile.SerializeToString())
 
 
-def test_a_client_of_another_grpc_is_served(local_service):
-    address, store = local_service
+def test_what_a_client_of_another_grpc_sends_is_on_the_page(local_service):
+    address, store, page = local_service
     request = api.CreateProfileRequest(parent="projects/p-1")
     request.deployment.project_id = "p-1"
     request.deployment.target = "shop"
@@ -70,6 +75,11 @@ def test_a_client_of_another_grpc_is_served(local_service):
         update(api.UpdateProfileRequest(profile=profile), timeout=PATIENCE_S)
         (stored,) = store.glob("*.pb.gz")
         assert stored.read_bytes() == profile.profile_bytes
+
+        with urllib.request.urlopen(page + "profiles?target=shop&type=CPU") as f:
+            (shown,) = json.load(f)["profiles"]
+        with urllib.request.urlopen(page + shown["url"].lstrip("/")) as f:
+            assert f.read() == profile.profile_bytes
 
         with pytest.raises(grpc.RpcError) as refused:
             create(request, timeout=PATIENCE_S)

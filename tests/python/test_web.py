@@ -13,6 +13,7 @@ import threading
 import time
 
 import pytest
+import stored
 from fixtures import openssl
 from googlecloudprofiler import _web
 from stored import Shelf, decode, encoded
@@ -630,11 +631,11 @@ class Certificate:
             *("-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost"),
             *("-addext", "subjectAltName=DNS:localhost"),
         )
-        self._cert, self._key = str(folder / "cert.pem"), str(folder / "key.pem")
+        self.cert, self.key = str(folder / "cert.pem"), str(folder / "key.pem")
 
     def server(self):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._cert, self._key)
+        context.load_cert_chain(self.cert, self.key)
         return context
 
     def ask(self, server, path="/stored", method="GET", body=None, **headers):
@@ -642,7 +643,7 @@ class Certificate:
             "127.0.0.1",
             server.port,
             timeout=PATIENCE_S,
-            context=ssl.create_default_context(cafile=self._cert),
+            context=ssl.create_default_context(cafile=self.cert),
         )
         connection._context.check_hostname = False
         with contextlib.closing(connection):
@@ -680,6 +681,52 @@ def test_plaintext_to_a_tls_port_is_not_answered(start, certificate):
     server = start(tls=certificate.server())
     assert ask(server).status is None
     assert certificate.ask(server).status == 200
+
+
+# On each Python.
+
+EVERYWHERE = """
+import http.client, json, sys
+try:
+    import sqlite3, ssl
+except ImportError as e:
+    print(json.dumps({"skip": str(e)}))
+    sys.exit()
+sys.path.insert(0, sys.argv[1])
+from googlecloudprofiler import _web
+from stored import Shelf, decode
+shelf = Shelf(sys.argv[2])
+id = shelf.put(version="1")
+context = ssl.SSLContext(ssl.PROTOCOL_TLS)
+context.load_cert_chain(sys.argv[3], sys.argv[4])
+seen = []
+for tls in (None, context):
+    server = _web.Server("127.0.0.1:0", shelf.directory, decode, "", tls=tls)
+    server.start()
+    kind = http.client.HTTPConnection
+    options = {}
+    if tls:
+        kind = http.client.HTTPSConnection
+        options["context"] = ssl._create_unverified_context()
+    for method, path in (
+        ("GET", "/page.js"), ("GET", "/stored"), ("HEAD", "/profile?id=" + id),
+        ("GET", "/profiles?target=web&type=CPU&version=1"), ("PUT", "/stored"),
+    ):
+        connection = kind("127.0.0.1", server.port, timeout=20, **options)
+        connection.request(method, path)
+        reply = connection.getresponse()
+        reply.read()
+        seen.append(reply.status)
+        connection.close()
+    server.close()
+print(json.dumps(seen))
+"""
+
+
+def test_it_is_served_by_each_python(show, tmp_path, certificate):
+    files = certificate.cert, certificate.key
+    seen = show(EVERYWHERE, os.path.dirname(stored.__file__), tmp_path / "s", *files)
+    assert seen == 2 * [200, 200, 200, 200, 405]
 
 
 # As a part of the service.
