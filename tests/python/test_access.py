@@ -43,7 +43,7 @@ def token(tmp_path):
 
 
 def test_nothing_named_is_anybody():
-    assert _access.find(_native) == _access.ANYBODY == (None, None, None)
+    assert _access.find(_native) == _access.ANYBODY == (None, None, None, None)
 
 
 def test_files_that_serve(folder, token):
@@ -81,7 +81,7 @@ def test_a_pair_that_core_alone_would_refuse_is_no_address_in_use(folder):
     pem = (folder / "cert.pem").read_text()
     other = (folder / "other-key.pem").read_text()
     with pytest.raises(_serve.ServeError, match="are no pair"):
-        _serve.open_server("127.0.0.1:0", _access.Access(pem, other, None))
+        _serve.open_server("127.0.0.1:0", _access.Access(pem, other, None, None))
 
 
 @pytest.mark.parametrize(
