@@ -113,6 +113,13 @@ def name_threads(names: List[Tuple[int, bytes]]) -> None:
     """What threads are called from now on, by the kernel's ids, in UTF-8; cut after 63
     bytes, and after 8192 threads."""
 
+def call_sites(code: bytes) -> Optional[bytes]:
+    """For each code unit the index, in its frame's stack, of what it calls.
+
+    255 where it calls nothing. None if this is no code that a compiler makes,
+    and for versions where C functions are not told.
+    """
+
 def speak_through(
     speaker: Callable[[int, str], Any], hearer: Callable[[], Any]
 ) -> None:

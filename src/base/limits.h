@@ -72,34 +72,38 @@
 #define CPROF_MAX_GENERATIONS 8 /* a core takes 7 of musl's 128 keys */
 
 /* the interpreter's memory */
-#define CPROF_PEEK_BYTES	   (4 << 20) /* the deepest stack twice */
-#define CPROF_MAX_INTERPRETERS	   64
-#define CPROF_MAX_THREADS	   8192
-#define CPROF_MAX_WALKED_FRAMES	   4096
-#define CPROF_KEPT_LEAF_FRAMES	   448 /* of a deeper stack ... */
-#define CPROF_KEPT_ROOT_FRAMES	   64  /* ... with [...] between */
-#define CPROF_MAX_CODE_NAME_BYTES  1024
-#define CPROF_MAX_CODE_FILE_BYTES  4096
-#define CPROF_MAX_CODE_LINES_BYTES (256 << 10) /* a table of 20,000 lines */
-#define CPROF_MAX_STACK_CHUNKS	   256 /* 16 KiB each, as CPython makes them */
-#define CPROF_MAX_CHUNK_BYTES	   (1 << 20)
-#define CPROF_WALK_TRIES	   6
+#define CPROF_PEEK_BYTES	    (4 << 20) /* the deepest stack twice */
+#define CPROF_MAX_INTERPRETERS	    64
+#define CPROF_MAX_THREADS	    8192
+#define CPROF_MAX_WALKED_FRAMES	    4096
+#define CPROF_KEPT_LEAF_FRAMES	    448 /* of a deeper stack ... */
+#define CPROF_KEPT_ROOT_FRAMES	    64	/* ... with [...] between */
+#define CPROF_MAX_CODE_NAME_BYTES   1024
+#define CPROF_MAX_CODE_FILE_BYTES   4096
+#define CPROF_MAX_CODE_LINES_BYTES  (256 << 10) /* a table of 20,000 lines */
+#define CPROF_MAX_STACK_CHUNKS	    256 /* 16 KiB each, as CPython makes them */
+#define CPROF_MAX_CHUNK_BYTES	    (1 << 20)
+#define CPROF_WALK_TRIES	    6
+#define CPROF_MAX_SITE_UNITS	    16384 /* of 2 bytes; 2500 lines */
+#define CPROF_MAX_CALLEE_PART_BYTES 64	  /* of a module, type or function */
 
 /* a window */
-#define CPROF_MAX_SEEN_THREADS	65536 /* living and ended */
-#define CPROF_THREAD_NAME_BYTES 64
-#define CPROF_MAX_STACKS	65536 /* 64 threads, 10 s, all different */
-#define CPROF_MAX_CODES		65536
-#define CPROF_STACK_ARENA_BYTES (64 << 20)
-#define CPROF_CODE_ARENA_BYTES	(64 << 20)
-#define CPROF_LIVE_ARENA_BYTES	(8 << 20) /* and a hint for each thread */
-#define CPROF_HOT_THREADS	32  /* so many are all looked at, always */
-#define CPROF_COLD_TICKS	32  /* unmoved that long: visited in rotation */
-#define CPROF_MAX_COLD_TICKS	256 /* the same, to save CPU time */
-#define CPROF_MAX_STRIDE	10  /* periods to a tick, to save CPU time */
-#define CPROF_BUDGET_PPM	5000 /* of one core, at this period or more */
-#define CPROF_BUDGET_PERIOD_NS	(10 * CPROF_NS_PER_MS)
-#define CPROF_MAX_TICK_NS	(2 * CPROF_NS_PER_S) /* weight after a stop */
+#define CPROF_MAX_SEEN_THREADS	 65536 /* living and ended */
+#define CPROF_THREAD_NAME_BYTES	 64
+#define CPROF_MAX_STACKS	 65536 /* 64 threads, 10 s, all different */
+#define CPROF_MAX_CODES		 65536
+#define CPROF_STACK_ARENA_BYTES	 (64 << 20)
+#define CPROF_CODE_ARENA_BYTES	 (64 << 20)
+#define CPROF_MAX_CALLEES	 4096 /* C functions known at once */
+#define CPROF_CALLEE_ARENA_BYTES (16 << 20)
+#define CPROF_LIVE_ARENA_BYTES	 (8 << 20) /* and a hint for each thread */
+#define CPROF_HOT_THREADS	 32 /* so many are all looked at, always */
+#define CPROF_COLD_TICKS	 32 /* unmoved that long: visited in rotation */
+#define CPROF_MAX_COLD_TICKS	 256  /* the same, to save CPU time */
+#define CPROF_MAX_STRIDE	 10   /* periods to a tick, to save CPU time */
+#define CPROF_BUDGET_PPM	 5000 /* of one core, at this period or more */
+#define CPROF_BUDGET_PERIOD_NS	 (10 * CPROF_NS_PER_MS)
+#define CPROF_MAX_TICK_NS	 (2 * CPROF_NS_PER_S) /* weight after a stop */
 
 /* a profile */
 #define CPROF_MAX_PROFILE_BYTES (256 << 20) /* unpacked */

@@ -77,6 +77,7 @@ PyObject *cprof__give_no_token(PyObject *self, PyObject *args);
 PyObject *cprof__collect(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *cprof__walk_self(PyObject *self, PyObject *noargs);
 PyObject *cprof__line_at(PyObject *self, PyObject *args);
+PyObject *cprof__call_sites(PyObject *self, PyObject *args);
 PyObject *cprof__speak_through(PyObject *self, PyObject *args);
 PyObject *cprof__speak(PyObject *self, PyObject *noargs);
 PyObject *cprof__name_threads(PyObject *self, PyObject *args);

@@ -103,6 +103,13 @@ static bool find_roots(const struct cprof_layout *lay, uintptr_t runtime,
 
 	*ret = (struct cprof_roots){
 		.code_type = (uintptr_t)dlsym(RTLD_DEFAULT, "PyCode_Type"),
+		.function_type =
+			(uintptr_t)dlsym(RTLD_DEFAULT, "PyCFunction_Type"),
+		.cmethod_type =
+			(uintptr_t)dlsym(RTLD_DEFAULT, "PyCMethod_Type"),
+		.method_type =
+			(uintptr_t)dlsym(RTLD_DEFAULT, "PyMethodDescr_Type"),
+		.type_type = (uintptr_t)dlsym(RTLD_DEFAULT, "PyType_Type"),
 		.runtime = runtime,
 		.runtime_bytes = size_of(runtime),
 	};

@@ -33,6 +33,8 @@ static PyMethodDef methods[] = {
 		"The calling thread's stack as the sampler reads it." },
 	{ "line_at", cprof__line_at, METH_VARARGS,
 		"The line of an instruction, by the sampler's decoder." },
+	{ "call_sites", cprof__call_sites, METH_VARARGS,
+		"Where code calls what, by the sampler's decoder." },
 	{ "speak_through", cprof__speak_through, METH_VARARGS,
 		"Set what log records go to, and who has speak() called." },
 	{ "speak", cprof__speak, METH_NOARGS,

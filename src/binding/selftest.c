@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "cpython/chain.h"
 #include "cpython/linetable.h"
+#include "cpython/sites.h"
 
 /* The `struct cprof_walker` and what it borrows, for one walk. */
 struct eyes {
@@ -42,7 +43,7 @@ static int open_eyes(struct eyes *e, const struct cprof_sampler_options *opts,
 	if (r < 0)
 		return r;
 	r = cprof_walker_create(
-		opts->layout, e->peek, e->codes, &e->walker, err);
+		opts->layout, e->peek, e->codes, NULL, &e->walker, err);
 	if (r < 0)
 		return r;
 	r = cprof_arena_init(&e->arena, sizeof(*e->threads), err);
@@ -181,6 +182,33 @@ PyObject *cprof__line_at(PyObject *self, PyObject *args)
 		return NULL;
 	return PyLong_FromLong(cprof_line_at(opts.layout->lines,
 		(const uint8_t *)table, (size_t)len, first_line, instr));
+}
+
+PyObject *cprof__call_sites(PyObject *self, PyObject *args)
+{
+	struct cprof_sampler_options opts;
+	const struct cprof_opcode *opcodes;
+	const char *code;
+	Py_ssize_t len;
+	PyObject *sites = NULL;
+	uint8_t *scratch;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "y#:call_sites", &code, &len) ||
+		cprof__interpreter(&opts) < 0)
+		return NULL;
+	opcodes = cprof_opcodes(opts.layout->version);
+	scratch = calloc((size_t)len + 1, 1);
+	if (!scratch)
+		return PyErr_NoMemory();
+	if (opcodes && cprof_sites_find(opcodes, (const uint8_t *)code,
+			       (size_t)len / 2, scratch, scratch + len / 2))
+		sites = PyBytes_FromStringAndSize(
+			(const char *)scratch + len / 2, len / 2);
+	else
+		sites = Py_BuildValue(""); /* None */
+	free(scratch);
+	return sites;
 }
 
 PyObject *cprof__collect(PyObject *self, PyObject *args, PyObject *kwargs)

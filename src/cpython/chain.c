@@ -22,6 +22,7 @@ struct cprof_walker {
 	const struct cprof_layout *lay;
 	struct cprof_peek *peek;
 	struct cprof_codes *codes;
+	struct cprof_callees *callees;
 	struct cprof_walk_stats stats;
 	uintptr_t interp; /* of the threads walked so far */
 	struct cprof_gather gather;
@@ -34,8 +35,8 @@ struct cprof_walker {
 };
 
 int cprof_walker_create(const struct cprof_layout *lay, struct cprof_peek *peek,
-	struct cprof_codes *codes, struct cprof_walker **ret,
-	struct cprof_error *err)
+	struct cprof_codes *codes, struct cprof_callees *callees,
+	struct cprof_walker **ret, struct cprof_error *err)
 {
 	struct cprof_arena arena;
 	struct cprof_walker *w;
@@ -49,6 +50,7 @@ int cprof_walker_create(const struct cprof_layout *lay, struct cprof_peek *peek,
 	w->lay = lay;
 	w->peek = peek;
 	w->codes = codes;
+	w->callees = callees;
 	w->gather.lay = lay;
 	w->gather.peek = peek;
 	*ret = w;
@@ -123,6 +125,7 @@ static void keep_longer(struct cprof_walker *w)
 	c->nr = stood;
 	c->settled = 0;
 	c->whole = now->whole;
+	c->stood = now->stood;
 	c->too_deep = now->too_deep;
 	c->cframe = now->cframe;
 	c->top = now->top;
@@ -432,11 +435,73 @@ static void save_places(struct cprof_walker *w, struct cprof_chain_hint *hint)
 	}
 }
 
+/*
+ * What the copies that settled show of a call at the leaf, before the next ones
+ * come; false if there is none. The code of the leaf is not proven yet.
+ */
+static bool find_call(const struct cprof_walker *w, struct cprof_call *ret)
+{
+	const struct cprof_raw_frame *leaf = &w->chain.frame[0];
+	const void *at;
+	int place;
+
+	if (!w->callees || !w->chain.nr || !w->chain.stood)
+		return false;
+	*ret = (struct cprof_call){ .frame = *leaf };
+	/* While bytecode runs this is NULL, also after a call of C's. */
+	if (w->lay->frame.stackpointer) {
+		at = cprof__gather_same(&w->gather,
+			leaf->frame + w->lay->frame.stackpointer,
+			sizeof(uintptr_t));
+		if (!at || !cprof_load_ptr(at, 0))
+			return false;
+	}
+	place = place_of(w, 0);
+	if (place < 0)
+		return true;
+	ret->place = place;
+	ret->instr = cprof_codes_instr(w->codes,
+		cprof_codes_at(w->codes, place), leaf->code, leaf->instr);
+	if (!cprof_callees_where(w->callees, ret))
+		return false;
+	at = ret->at ? cprof__gather_same(
+			       &w->gather, ret->at, 2 * sizeof(uintptr_t))
+		     : NULL;
+	ret->object = at ? cprof_callees_object(at) : 0;
+	return true;
+}
+
+/* The C function that the leaf calls, once it is known what the leaf runs. */
+static void put_callee(struct cprof_walker *w, struct cprof_call *call,
+	int standing, uint32_t tick, struct cprof_stack *ret)
+{
+	const struct cprof_raw_frame *leaf = &w->chain.frame[0];
+	uint32_t code, callee;
+
+	if (!w->chain.nr || !cprof_frame_same_place(leaf, &call->frame))
+		return;
+	code = code_of(w, 0, standing, tick);
+	if (code == CPROF_CODE_GONE)
+		return;
+	call->place = place_of(w, 0);
+	call->instr =
+		cprof_codes_instr(w->codes, code, leaf->code, leaf->instr);
+	callee = cprof_callees_find(w->callees, call, tick);
+	if (callee == CPROF_NO_CALLEE)
+		return;
+	memmove(ret->frame + 1, ret->frame,
+		(size_t)ret->nr * sizeof(ret->frame[0]));
+	ret->frame[0] = (struct cprof_frame){ callee, -1 };
+	ret->nr++;
+}
+
 enum cprof_walk cprof_walk(struct cprof_walker *w,
 	const struct cprof_thread_ref *thread, struct cprof_chain_hint *hint,
 	uint32_t tick, struct cprof_stack *ret)
 {
 	uint64_t gone_before = w->stats.gone_frames;
+	struct cprof_call call;
+	bool calls;
 	enum cprof_walk how;
 	int standing = 0;
 
@@ -448,6 +513,7 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	how = settle(w, hint);
 	if (how == CPROF_WALK_ENDED)
 		return how;
+	calls = how == CPROF_WALK_SETTLED && find_call(w, &call);
 	check_others(w);
 	for (int i = 0; i < w->chain.nr; i++) {
 		if (proven(w, i, tick))
@@ -462,6 +528,8 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	save_places(w, hint);
 	cut_stale(w, standing, tick);
 	name_all(w, how, standing, tick, ret);
+	if (calls)
+		put_callee(w, &call, standing, tick, ret);
 	/* To be walked again: it may have its names then. */
 	if (w->stats.gone_frames != gone_before)
 		hint->print = 0;

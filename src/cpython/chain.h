@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
+#include "cpython/callee.h"
 #include "cpython/code.h"
 #include "cpython/frame.h"
 #include "cpython/layout.h"
@@ -26,6 +27,8 @@
  * - A frame gets a name only if the content of its code object is what it was
  *   before (see cprof_codes_steady), or was read while the frame and all its
  *   callers stood. Else it is CPROF_CODE_GONE, with its place in the stack.
+ * - A leaf frame that stood at a call of a C function has that function above
+ *   it, as a frame of a number that cpython/callee.h knows.
  */
 
 /* Frames that are not code of the program; numbers no code has. */
@@ -48,7 +51,7 @@ struct cprof_frame {
 	int32_t instr; /* index in code units; -1 before the first */
 };
 
-/* And three marks: UNSETTLED, ELIDED, TOO_DEEP. */
+/* And three marks: UNSETTLED, or else a C function; ELIDED, TOO_DEEP. */
 #define CPROF_MAX_KEPT_FRAMES                                                  \
 	(CPROF_KEPT_LEAF_FRAMES + CPROF_KEPT_ROOT_FRAMES + 3)
 
@@ -119,10 +122,13 @@ struct cprof_walk_stats {
 
 struct cprof_walker;
 
-/* Borrows all of its arguments for its life. */
+/*
+ * Borrows all of its arguments for its life. Without `callees` (NULL) stacks
+ * end with Python frames.
+ */
 int cprof_walker_create(const struct cprof_layout *lay, struct cprof_peek *peek,
-	struct cprof_codes *codes, struct cprof_walker **ret,
-	struct cprof_error *err);
+	struct cprof_codes *codes, struct cprof_callees *callees,
+	struct cprof_walker **ret, struct cprof_error *err);
 
 /* Accepts NULL. */
 void cprof_walker_destroy(struct cprof_walker *w);

@@ -503,6 +503,16 @@ int32_t cprof_codes_instr(const struct cprof_codes *c, uint32_t code,
 		       : -1;
 }
 
+size_t cprof_codes_units(const struct cprof_codes *c, uint32_t code)
+{
+	return c->content[code].code_size;
+}
+
+size_t cprof_codes_locals(const struct cprof_codes *c, uint32_t code)
+{
+	return c->content[code].locals;
+}
+
 size_t cprof_codes_frame_bytes(const struct cprof_codes *c, uint32_t code)
 {
 	const struct content *k = &c->content[code];

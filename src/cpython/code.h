@@ -81,6 +81,10 @@ uint32_t cprof_codes_at(const struct cprof_codes *c, int place);
 int32_t cprof_codes_instr(const struct cprof_codes *c, uint32_t code,
 	uintptr_t address, int64_t instr);
 
+/* Its instructions, in code units, and the words that its frames begin with. */
+size_t cprof_codes_units(const struct cprof_codes *c, uint32_t code);
+size_t cprof_codes_locals(const struct cprof_codes *c, uint32_t code);
+
 /* The room that a frame of this code takes on the data stack. */
 size_t cprof_codes_frame_bytes(const struct cprof_codes *c, uint32_t code);
 

@@ -1,6 +1,8 @@
 /* Runs within a tick: no allocation, no lock. */
 #include "cpython/gather.h"
 
+#include <string.h>
+
 #include "cpython/glance.h"
 
 /*
@@ -150,6 +152,30 @@ static struct pair both(const struct cprof_gather *g,
 		p.second += offset;
 	}
 	return p;
+}
+
+static const void *same_in(const struct cprof_gather *g,
+	const struct cprof_region *r, uintptr_t address, size_t len)
+{
+	struct pair p = { 0 };
+
+	if (inside(r, address, len))
+		p = both(g, r, address - r->address);
+	return p.there && !memcmp(p.first, p.second, len) ? p.first : NULL;
+}
+
+const void *cprof__gather_same(
+	const struct cprof_gather *g, uintptr_t address, size_t len)
+{
+	const void *found = NULL;
+
+	for (int i = 0; i < g->end_nr && !found; i++)
+		found = same_in(g, &g->end[i], address, len);
+	for (int i = 1; i < g->chunk_nr && !found; i++)
+		found = same_in(g, &g->chunk[i], address, len);
+	for (int i = 0; i < g->outside_nr && !found; i++)
+		found = same_in(g, &g->outside[i], address, len);
+	return found;
 }
 
 /* How far from the middle a frame was copied. */
@@ -311,6 +337,7 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 
 	ret->nr = 0;
 	ret->settled = 0;
+	ret->stood = false;
 	ret->cframe = 0;
 	for (int i = 0; i < g->outside_nr; i++)
 		g->outside[i].visited = false;
@@ -352,6 +379,8 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 			met = at;
 		kind = f->kind;
 		at = f->previous;
+		if (!walked)
+			ret->stood = how == STOOD && kind != CPROF_FRAME_SHIM;
 		if (how == CHANGED)
 			unsettle(ret, ret->nr + (kind != CPROF_FRAME_SHIM));
 		else if (how == MOVED_ON && walked)

@@ -52,6 +52,7 @@ struct cprof_raw_chain {
 	int nr;
 	int settled;
 	bool whole;
+	bool stood;	  /* the leaf, at the same instruction in both copies */
 	uintptr_t cframe; /* that led to `top`, if the version has them */
 	uintptr_t top;	  /* the frame that ran, though it be a shim */
 	bool too_deep;	  /* the root was not reached within the limit */
@@ -89,6 +90,10 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
  */
 void cprof__gather_discover(
 	struct cprof_gather *g, struct cprof_missing *missing);
+
+/* What is the same in both copies of this memory; NULL if it is not there. */
+const void *cprof__gather_same(
+	const struct cprof_gather *g, uintptr_t address, size_t len);
 
 /* Does the chain of the last parse have in it what an earlier one lacked? */
 bool cprof__gather_has(const struct cprof_gather *g,

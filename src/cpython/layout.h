@@ -77,6 +77,7 @@ struct cprof_layout {
 		uint16_t owner; /* from 3.11 */
 		uint8_t owned_by_generator;
 		uint8_t owned_by_shim; /* from 3.12: this or more, no code */
+		uint16_t stackpointer; /* from 3.14: NULL unless in C */
 	} frame; /* PyFrameObject, from 3.11 _PyInterpreterFrame */
 	struct {
 		uint16_t previous, size, top, data;
@@ -96,6 +97,16 @@ struct cprof_layout {
 	struct {
 		uint16_t ob_size, data;
 	} bytes; /* PyBytesObject */
+	/* From 3.11, what C functions are: */
+	struct {
+		uint16_t m_ml, m_self, m_module, size;
+	} function; /* PyCFunctionObject */
+	struct {
+		uint16_t d_type, d_method, size;
+	} method; /* PyMethodDescrObject */
+	struct {
+		uint16_t tp_name, tp_flags;
+	} type; /* PyTypeObject */
 
 	/* From 3.13: what _PyRuntime's own table of offsets must say. */
 	struct {
@@ -120,6 +131,11 @@ struct cprof_roots {
 	/* To 3.11: the word that points to the state which has the GIL. */
 	uintptr_t current;
 	uintptr_t code_type; /* PyCode_Type */
+	/* What is called, if it is C; 0 where there is no such type. */
+	uintptr_t function_type; /* PyCFunction_Type */
+	uintptr_t cmethod_type;	 /* PyCMethod_Type, one of its subtypes */
+	uintptr_t method_type;	 /* PyMethodDescr_Type */
+	uintptr_t type_type;	 /* PyType_Type */
 	/* Static memory of the runtime, with the GIL in it, if it is known. */
 	uintptr_t runtime;
 	size_t runtime_bytes;

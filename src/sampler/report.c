@@ -68,6 +68,17 @@ static int named_function(struct report *rep, const char *name, uint32_t *ret,
 		rep->profile, name, strlen(name), "", 0, 0, ret, err);
 }
 
+/* As Python calls such a function itself. */
+static int callee_function(struct report *rep, uint32_t number, uint32_t *ret,
+	struct cprof_error *err)
+{
+	char name[160];
+
+	snprintf(name, sizeof(name), "<built-in %s>",
+		cprof_callees_name(rep->w->callees, number));
+	return named_function(rep, name, ret, err);
+}
+
 static int code_function(struct report *rep, uint32_t code, uint32_t *ret,
 	struct cprof_error *err)
 {
@@ -76,6 +87,8 @@ static int code_function(struct report *rep, uint32_t code, uint32_t *ret,
 
 	if (code >= CPROF_CODE_PSEUDO)
 		return named_function(rep, pseudo_name(code), ret, err);
+	if (code >= CPROF_CALLEE_FIRST)
+		return callee_function(rep, code, ret, err);
 	if (!rep->function[code]) {
 		rep->name.len = rep->file.len = 0;
 		r = cprof_codes_name(codes, code, &rep->name, err);
@@ -134,7 +147,7 @@ static int add_stack(struct report *rep, uint32_t stack,
 		r = code_function(rep, code, &rep->frame[i].function, err);
 		if (r < 0)
 			return r;
-		rep->frame[i].line = code < CPROF_CODE_PSEUDO
+		rep->frame[i].line = code < CPROF_CALLEE_FIRST
 					     ? cprof_codes_line(rep->w->codes,
 						       code, f[i].instr)
 					     : 0;

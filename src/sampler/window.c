@@ -68,8 +68,12 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 		opts->layout, opts->roots.code_type, &w->codes, err);
 	if (r < 0)
 		goto fail;
+	r = cprof_callees_create(opts->layout, &opts->roots, w->codes, w->peek,
+		&w->callees, err);
+	if (r < 0)
+		goto fail;
 	r = cprof_walker_create(
-		opts->layout, w->peek, w->codes, &w->walker, err);
+		opts->layout, w->peek, w->codes, w->callees, &w->walker, err);
 	if (r < 0)
 		goto fail;
 	r = cprof_stacks_create(&w->stacks, err);
@@ -98,6 +102,7 @@ void cprof__window_close(struct cprof_window *w)
 	cprof_arena_finish(&w->arena);
 	cprof_stacks_destroy(w->stacks);
 	cprof_walker_destroy(w->walker);
+	cprof_callees_destroy(w->callees);
 	cprof_codes_destroy(w->codes);
 	cprof_peek_destroy(w->peek);
 }

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "cpython/callee.h"
 #include "cpython/chain.h"
 #include "cpython/code.h"
 #include "cpython/glance.h"
@@ -67,6 +68,7 @@ struct cprof_window {
 	int32_t pid; /* and the main thread's number */
 	struct cprof_peek *peek;
 	struct cprof_codes *codes;
+	struct cprof_callees *callees; /* NULL where they are not told */
 	struct cprof_walker *walker;
 	struct cprof_stacks *stacks;
 

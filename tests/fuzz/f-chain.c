@@ -9,6 +9,8 @@
 struct world {
 	struct fake_python *py;
 	struct cprof_codes *codes;
+	struct cprof_roots roots;
+	struct cprof_callees *callees;
 	struct cprof_walker *walker;
 	struct fake_thread *thread;
 	struct cprof_chain_hint *hint;
@@ -27,6 +29,23 @@ static void may_change(struct world *w, void *at, size_t bytes)
 	CHECK(w->nr < PLACES);
 	w->place[w->nr] = at;
 	w->bytes[w->nr++] = bytes;
+}
+
+/* The leaf calls a C function, where a version tells that. */
+static void call(struct world *w)
+{
+	char *code, *frame, *function;
+
+	if (!w->py->lay->function.m_ml)
+		return;
+	code = fake_calling(w->py, "caller");
+	frame = fake_push(w->thread, code, FAKE_CALL);
+	function =
+		fake_c_function(w->py, "sorted", fake_str(w->py, "zlib"), NULL);
+	fake_call(w->py, frame, function);
+	may_change(w, frame, w->py->lay->frame.size + 32U);
+	may_change(w, code, w->py->lay->code.size + 32U);
+	may_change(w, function, w->py->lay->function.size);
 }
 
 static void push(struct world *w, const char *name)
@@ -57,6 +76,7 @@ static struct world *open_world(struct input *in)
 	push(w, "root");
 	for (int i = 0; i < 4; i++)
 		push(w, "f");
+	call(w);
 	if (w->thread->chunk)
 		may_change(w, w->thread->chunk, 512);
 	may_change(
@@ -65,8 +85,12 @@ static struct world *open_world(struct input *in)
 	CHECK_EQ(cprof_codes_create(
 			 lay, fake_address(w->py->code_type), &w->codes, NULL),
 		0);
-	CHECK_EQ(cprof_walker_create(
-			 lay, the_peek(), w->codes, &w->walker, NULL),
+	w->roots = fake_roots(w->py);
+	CHECK_EQ(cprof_callees_create(lay, &w->roots, w->codes, the_peek(),
+			 &w->callees, NULL),
+		0);
+	CHECK_EQ(cprof_walker_create(lay, the_peek(), w->codes, w->callees,
+			 &w->walker, NULL),
 		0);
 	w->hint = calloc(1, cprof_chain_hint_size(lay));
 	w->stack = calloc(1, sizeof(*w->stack));
@@ -77,6 +101,7 @@ static struct world *open_world(struct input *in)
 static void close_world(struct world *w)
 {
 	cprof_walker_destroy(w->walker);
+	cprof_callees_destroy(w->callees);
 	cprof_codes_destroy(w->codes);
 	fake_python_destroy(w->py);
 	free(w->hint);
@@ -92,6 +117,20 @@ static bool glance(struct world *w, const struct cprof_thread_ref *ref)
 	g = cprof_glance_want(the_peek(), w->py->lay, ref, w->hint, true);
 	cprof_peek_run(the_peek());
 	return cprof_glance_same(&g, the_peek(), w->py->lay, w->hint);
+}
+
+static void check_frame(
+	const struct world *w, const struct cprof_frame *f, int i)
+{
+	const char *name;
+
+	if (f->code < CPROF_CALLEE_FIRST) {
+		check_code(w->codes, f->code, f->instr);
+	} else if (f->code < CPROF_CODE_PSEUDO) {
+		name = cprof_callees_name(w->callees, f->code);
+		CHECK(!i && *name &&
+			strlen(name) <= 2 * CPROF_MAX_CALLEE_PART_BYTES + 1);
+	}
 }
 
 static void walk(struct world *w, const struct cprof_thread_ref *ref)
@@ -110,9 +149,7 @@ static void walk(struct world *w, const struct cprof_thread_ref *ref)
 		return;
 	CHECK(w->stack->nr >= 1 && w->stack->nr <= CPROF_MAX_KEPT_FRAMES);
 	for (int i = 0; i < w->stack->nr; i++)
-		if (w->stack->frame[i].code < CPROF_CODE_PSEUDO)
-			check_code(w->codes, w->stack->frame[i].code,
-				w->stack->frame[i].instr);
+		check_frame(w, &w->stack->frame[i], i);
 }
 
 /* The list of threads, and the stacks of some that it says there are. */

@@ -30,6 +30,15 @@ for function in json.dumps, json.JSONDecoder.raw_decode, json.loads:
 """
 
 
+CODES = """
+import json.decoder
+code = json.decoder.py_scanstring.__code__
+for i in range(100):
+    json.decoder.py_scanstring('"abc"', 1)
+print(code.co_code.hex(), code._co_code_adaptive.hex())
+"""
+
+
 def save(target, name, data):
     folder = os.path.join(HERE, "corpus", target)
     os.makedirs(folder, exist_ok=True)
@@ -111,6 +120,18 @@ def tables():
             save("linetable", "%d-%d" % (number, i), head + bytes.fromhex(table))
 
 
+def sites():
+    """Code as it is compiled, and as it looks once it ran."""
+    for python in pythons():
+        number = python.version[1] - 11
+        if python.version < (3, 11) or python.kind or not python.final:
+            continue
+        out = subprocess.check_output([python.path, "-I", "-c", CODES], text=True)
+        for name, code in zip(("made", "ran"), out.split()):
+            data = bytes([number]) + bytes.fromhex(code)
+            save("sites", "%d-%s" % (python.version[1], name), data)
+
+
 def texts():
     token = {"access_token": "ya29.c", "expires_in": 3599, "token_type": "Bearer"}
     save("token", "whole", json.dumps(token).encode())
@@ -162,6 +183,7 @@ def main():
     messages()
     profiles()
     tables()
+    sites()
     texts()
     memory()
     total = sum(

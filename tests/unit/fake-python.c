@@ -1,6 +1,7 @@
 #include "fake-python.h"
 
 #include "check.h"
+#include "cpython/sites.h"
 
 #define FRAME_BYTES 112 /* with two locals and two values */
 
@@ -54,6 +55,9 @@ struct fake_python *fake_python_create_as(uint32_t hexversion)
 	CHECK_EQ(cprof_layout_find(&is, &py->lay, NULL), 0);
 	py->runtime = fake_alloc(py, 1024);
 	py->code_type = fake_alloc(py, 512);
+	py->type_type = fake_type(py, "type", 0);
+	py->function_type = fake_type(py, "builtin_function_or_method", 0);
+	py->method_type = fake_type(py, "method_descriptor", 0);
 	return py;
 }
 
@@ -81,6 +85,9 @@ struct cprof_roots fake_roots(const struct fake_python *py)
 				   ? runtime + lay->runtime.tstate_current
 				   : 0,
 		.code_type = fake_address(py->code_type),
+		.function_type = fake_address(py->function_type),
+		.method_type = fake_address(py->method_type),
+		.type_type = fake_address(py->type_type),
 	};
 }
 
@@ -246,6 +253,106 @@ char *fake_function(struct fake_python *py, const char *name)
 {
 	return fake_code(
 		py, (struct fake_code_is){ .name = name, .first_line = 7 });
+}
+
+static char *fake_c_string(struct fake_python *py, const char *text)
+{
+	char *at = fake_alloc(py, strlen(text) + 1);
+
+	memcpy(at, text, strlen(text) + 1);
+	return at;
+}
+
+/* A PyMethodDef begins with the name. */
+static uint64_t fake_def(struct fake_python *py, const char *name)
+{
+	char *def = fake_alloc(py, 32);
+
+	fake_store(def, 0, fake_address(fake_c_string(py, name)));
+	return fake_address(def);
+}
+
+char *fake_object(struct fake_python *py, const char *type)
+{
+	char *object = fake_alloc(py, 256);
+
+	fake_store(object, py->lay->code.ob_type, fake_address(type));
+	return object;
+}
+
+char *fake_c_function(struct fake_python *py, const char *name,
+	const char *module, const char *self)
+{
+	char *f = fake_object(py, py->function_type);
+
+	fake_store(f, py->lay->function.m_ml, fake_def(py, name));
+	fake_store(f, py->lay->function.m_self, fake_address(self));
+	fake_store(f, py->lay->function.m_module, fake_address(module));
+	return f;
+}
+
+char *fake_c_method(struct fake_python *py, const char *name, const char *type)
+{
+	char *m = fake_object(py, py->method_type);
+
+	fake_store(m, py->lay->method.d_type, fake_address(type));
+	fake_store(m, py->lay->method.d_method, fake_def(py, name));
+	return m;
+}
+
+char *fake_type(struct fake_python *py, const char *name, uint64_t flags)
+{
+	char *type = fake_object(py, py->type_type);
+
+	fake_store(type, py->lay->type.tp_name,
+		fake_address(fake_c_string(py, name)));
+	fake_store(type, py->lay->type.tp_flags, flags);
+	return type;
+}
+
+/* An instruction with this effect and these flags (cpython/sites.c). */
+static uint8_t fake_opcode(
+	const struct fake_python *py, int8_t effect, uint8_t flags)
+{
+	const struct cprof_opcode *op = cprof_opcodes(py->lay->version);
+	unsigned int i = 1;
+
+	CHECK(op);
+	while (i < 256 && (op[i].effect != effect || op[i].flags != flags))
+		i++;
+	CHECK(i < 256);
+	return (uint8_t)i;
+}
+
+char *fake_calling(struct fake_python *py, const char *name)
+{
+	char *code = fake_function(py, name);
+	uint8_t *at = (uint8_t *)code + py->lay->code.code_adaptive;
+	uint8_t push = fake_opcode(py, 1, 1), call = fake_opcode(py, -1, 1 | 2);
+
+	store_u32(code, py->lay->code.nlocalsplus, 2);
+	store_u32(code, py->lay->code.stacksize, 2);
+	at[0] = push;
+	at[2] = push;
+	at[2 * FAKE_CALL] = call;
+	at += 2 *
+	      (FAKE_CALL + 1 + cprof_opcodes(py->lay->version)[call].caches);
+	at[0] = fake_opcode(py, -1, 1 | 16);
+	return code;
+}
+
+void fake_call(struct fake_python *py, char *frame, const char *callee)
+{
+	size_t at = py->lay->frame.size + 2 * sizeof(uint64_t);
+
+	fake_instr(py, frame,
+		(char *)(uintptr_t)fake_load(frame, py->lay->frame.code),
+		FAKE_CALL);
+	fake_store(frame, at, 0);
+	fake_store(frame, at + 8, fake_address(callee));
+	if (py->lay->frame.stackpointer)
+		fake_store(frame, py->lay->frame.stackpointer,
+			fake_address(frame) + at + 16);
 }
 
 void fake_instr(

@@ -20,6 +20,7 @@
 struct fake_python {
 	const struct cprof_layout *lay;
 	char *runtime, *code_type;
+	char *function_type, *method_type, *type_type;
 	uint32_t code_version; /* of the last code made */
 	void *blocks;	       /* private */
 };
@@ -78,6 +79,24 @@ void fake_code_renumber(struct fake_python *py, void *at);
 char *fake_code(struct fake_python *py, struct fake_code_is is);
 char *fake_function(struct fake_python *py, const char *name);
 size_t fake_code_bytes(const struct fake_python *py);
+
+/*
+ * C functions: of a module (a str, or NULL) or with their object, methods of a
+ * type, and types. `name` is one of C's strings.
+ */
+char *fake_c_function(struct fake_python *py, const char *name,
+	const char *module, const char *self);
+char *fake_c_method(struct fake_python *py, const char *name, const char *type);
+char *fake_type(struct fake_python *py, const char *name, uint64_t flags);
+char *fake_object(struct fake_python *py, const char *type);
+
+/*
+ * Code that calls at FAKE_CALL, from 3.11, and what a frame of it calls there:
+ * two words, the first of which is NULL unless it is a method.
+ */
+#define FAKE_CALL 2
+char *fake_calling(struct fake_python *py, const char *name);
+void fake_call(struct fake_python *py, char *frame, const char *callee);
 
 /*
  * Frames. `index` is that of the instruction, -1 before the first. Push puts

@@ -14,6 +14,8 @@ struct world {
 	struct fake_python *py;
 	struct cprof_peek *peek;
 	struct cprof_codes *codes;
+	struct cprof_roots roots;
+	struct cprof_callees *callees;
 	struct cprof_walker *walker;
 	struct fake_thread *thread;
 	struct cprof_chain_hint *hint;
@@ -44,8 +46,12 @@ static struct world *open_world_as(uint32_t hexversion)
 	CHECK_EQ(cprof_codes_create(w->py->lay, fake_address(w->py->code_type),
 			 &w->codes, NULL),
 		0);
-	CHECK_EQ(cprof_walker_create(
-			 w->py->lay, w->peek, w->codes, &w->walker, NULL),
+	w->roots = fake_roots(w->py);
+	CHECK_EQ(cprof_callees_create(w->py->lay, &w->roots, w->codes, w->peek,
+			 &w->callees, NULL),
+		0);
+	CHECK_EQ(cprof_walker_create(w->py->lay, w->peek, w->codes, w->callees,
+			 &w->walker, NULL),
 		0);
 	w->thread = fake_thread(w->py, fake_interp(w->py), 1, 0);
 	w->hint = calloc(1, cprof_chain_hint_size(w->py->lay));
@@ -62,6 +68,7 @@ static inline struct world *open_world(void)
 static void close_world(struct world *w)
 {
 	cprof_walker_destroy(w->walker);
+	cprof_callees_destroy(w->callees);
 	cprof_codes_destroy(w->codes);
 	cprof_peek_destroy(w->peek);
 	fake_python_destroy(w->py);
