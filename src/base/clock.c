@@ -1,7 +1,10 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <time.h>
+
+#include "base/thread.h"
 
 static int64_t read_clock(clockid_t id)
 {
@@ -49,6 +52,23 @@ int64_t cprof_thread_cpu_ns(pid_t tid)
 	return read_clock((clockid_t)((~(unsigned int)tid << 3) | 6));
 }
 
+/*
+ * Where a sandbox refuses clock_nanosleep(): some know nanosleep() only, which
+ * has been a call of it since glibc 2.31. There is no program without futexes.
+ */
+static void wait_until(const struct timespec *when)
+{
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t never;
+
+	cprof_cond_init(&never);
+	pthread_mutex_lock(&lock);
+	while (!pthread_cond_timedwait(&never, &lock, when))
+		;
+	pthread_mutex_unlock(&lock);
+	pthread_cond_destroy(&never);
+}
+
 void cprof_sleep_until_ns(int64_t when_ns)
 {
 	struct timespec ts = {
@@ -56,7 +76,11 @@ void cprof_sleep_until_ns(int64_t when_ns)
 		.tv_nsec = (long)(when_ns % CPROF_NS_PER_S),
 	};
 
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) ==
-		EINTR)
-		;
+	int r;
+
+	do
+		r = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+	while (r == EINTR);
+	if (r)
+		wait_until(&ts);
 }
