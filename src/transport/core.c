@@ -14,6 +14,7 @@
 
 /* Sockets, a poller, ways to wake threads: 4 are the least that was seen. */
 #define WANTED_DESCRIPTORS 16
+#define WANTED_THREADS	   8 /* of ours and core's: 6 are its own */
 
 /* OpenSSL's own exit handler would free under threads that still run. */
 static bool disarm_openssl(void)
@@ -51,6 +52,37 @@ static int check_descriptors(struct cprof_error *err)
 	return 0;
 }
 
+static void *wait_for(void *arg)
+{
+	pthread_mutex_t *held = arg;
+
+	pthread_mutex_lock(held);
+	pthread_mutex_unlock(held);
+	return NULL;
+}
+
+/* Core goes on without a thread that it cannot make, and waits for it. */
+static int check_threads(struct cprof_error *err)
+{
+	pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+	pthread_t thread[WANTED_THREADS];
+	int nr = 0, r = 0;
+
+	pthread_mutex_lock(&held);
+	while (nr < WANTED_THREADS && !r) {
+		r = pthread_create(&thread[nr], NULL, wait_for, &held);
+		nr += !r;
+	}
+	pthread_mutex_unlock(&held);
+	for (int i = 0; i < nr; i++)
+		pthread_join(thread[i], NULL);
+	if (r)
+		return cprof_fail(err, CPROF_EIO,
+			"cannot start grpc: no room for %d threads: %s",
+			WANTED_THREADS, strerror(r));
+	return 0;
+}
+
 static void start(void)
 {
 	if (!disarm_openssl())
@@ -70,6 +102,8 @@ int cprof__core_start(bool own_descriptors, struct cprof_error *err)
 	pthread_mutex_lock(&core.lock);
 	if (!core.tried)
 		r = check_descriptors(err);
+	if (!r && !core.tried)
+		r = check_threads(err);
 	if (!r && !core.tried) {
 		start();
 		core.tried = true;
