@@ -76,6 +76,9 @@ def start(
 ):
     """Start profiling this process. Returns at once; call it from any thread.
 
+    Where the system lacks what profiling needs (memory, threads, descriptors, system
+    calls), an ERROR says what, and the program goes on without.
+
     A second call is ignored with a warning. In a forked child, which is profiled
     without a call if its parent was, the first one is ignored without a word. Where the
     environment variable GOOGLE_CLOUD_PROFILER_ENABLED is 0, false, no or off, nothing
@@ -125,44 +128,57 @@ def start(
         if not sys.platform.startswith("linux"):
             raise NotImplementedError("%s OS is not supported." % sys.platform)
         _logger.setLevel(_LEVELS[min(verbose, len(_LEVELS) - 1)])
-        native = _load_native()
-        if native.running():  # its parent was profiled, and so is this process
-            _State.started = True
-            return
-        options = _options.resolve(
-            native,
-            service,
-            service_version,
-            project_id,
-            service_account_json_file,
-            disable_cpu_profiling,
-            disable_wall_profiling,
-            period_ms,
-            api_endpoint,
-            zone,
-            instance,
-            credentials,
-            wall_threads,
-        )
-        if _config.ignores_token_file(_config.find_endpoint(api_endpoint)):
-            _client_logger.warning(TOKEN_IS_IGNORED)
-        if discovery_service_url:
-            _client_logger.warning(
-                "discovery_service_url is ignored: there is no discovery over gRPC; "
-                "use api_endpoint"
+        try:
+            native = _load_native()
+            if native.running():  # its parent was profiled, and so is this process
+                _State.started = True
+                return
+            options = _options.resolve(
+                native,
+                service,
+                service_version,
+                project_id,
+                service_account_json_file,
+                disable_cpu_profiling,
+                disable_wall_profiling,
+                period_ms,
+                api_endpoint,
+                zone,
+                instance,
+                credentials,
+                wall_threads,
             )
-        _selftest.run(native.walk_self)
-        native.speak_through(_client_logger.log, lambda: _hear(native))
-        native.call_in_child(lambda: _greenlets.run(native, _resume))
-        native.start(**options)
-        _State.source = _tokens.find_source(options, credentials)
-        _State.native = native
-        _give_tokens()
-        _State.started = True
-        if not _State.exit_hook:
-            atexit.register(stop)
-            _State.exit_hook = True
-        _logger.info("Google Cloud Profiler Python agent version: %s", __version__)
+            if _config.ignores_token_file(_config.find_endpoint(api_endpoint)):
+                _client_logger.warning(TOKEN_IS_IGNORED)
+            if discovery_service_url:
+                _client_logger.warning(
+                    "discovery_service_url is ignored: there is no discovery over "
+                    "gRPC; use api_endpoint"
+                )
+            _begin(native, options, credentials)
+        except (NotImplementedError, ValueError):
+            raise  # of them some are OSErrors or RuntimeErrors, too
+        except (ImportError, MemoryError, OSError, RuntimeError) as e:
+            # What the system refuses us does not end the program.
+            stop()
+            _client_logger.error(
+                "Cannot start profiling: %s", str(e) or type(e).__name__
+            )
+
+
+def _begin(native, options, credentials):
+    _selftest.run(native.walk_self)
+    native.speak_through(_client_logger.log, lambda: _hear(native))
+    native.call_in_child(lambda: _greenlets.run(native, _resume))
+    native.start(**options)
+    _State.source = _tokens.find_source(options, credentials)
+    _State.native = native
+    _give_tokens()
+    _State.started = True
+    if not _State.exit_hook:
+        atexit.register(stop)
+        _State.exit_hook = True
+    _logger.info("Google Cloud Profiler Python agent version: %s", __version__)
 
 
 def stop():
@@ -232,10 +248,11 @@ def _load_native():
 
 
 def _why_not_loaded(error):
+    # Where no file can be opened, this says so.
+    files = os.listdir(os.path.dirname(os.path.abspath(__file__)))
     # Not at the top: few programs need it, and it takes milliseconds.
     import platform
 
-    files = os.listdir(os.path.dirname(os.path.abspath(__file__)))
     if any(f.startswith("_native.") and f.endswith(".so") for f in files):
         return "the profiler's native module cannot be loaded here: %s" % error
     return (

@@ -84,7 +84,8 @@ PyObject *cprof__raise(const struct cprof_error *err)
 {
 	switch (err->code) {
 	case CPROF_ENOMEM:
-		return PyErr_NoMemory();
+		PyErr_SetString(PyExc_MemoryError, err->message);
+		return NULL;
 	case CPROF_EINVAL:
 		PyErr_SetString(PyExc_ValueError, err->message);
 		return NULL;

@@ -134,7 +134,7 @@ int cprof_peek_create(enum cprof_peek_method method, struct cprof_peek **ret,
 		return 0;
 	}
 	cprof_peek_destroy(p);
-	return cprof_fail(err, CPROF_EUNSUPPORTED,
+	return cprof_fail(err, CPROF_EIO,
 		"this kernel or sandbox allows neither process_vm_writev nor "
 		"memfd_create with pwritev, which reading stacks safely needs");
 }

@@ -27,7 +27,7 @@ enum cprof_peek_method {
 	CPROF_PEEK_MEMFD
 };
 
-/* CPROF_EUNSUPPORTED when this kernel or sandbox has no way to do it. */
+/* CPROF_EIO when this kernel or sandbox has no way to do it. */
 int cprof_peek_create(enum cprof_peek_method method, struct cprof_peek **ret,
 	struct cprof_error *err);
 

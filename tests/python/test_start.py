@@ -133,13 +133,36 @@ def test_another_python_is_refused(monkeypatch):
         start()
 
 
-def test_a_failure_of_the_native_module_comes_out_and_can_be_retried(native):
-    native.failure = RuntimeError("no thread")
-    with pytest.raises(RuntimeError, match="no thread"):
-        start()
+FAILURES = [
+    (OSError("no thread"), "no thread"),
+    (MemoryError(), "MemoryError"),
+    (RuntimeError("no start"), "no start"),
+    (ImportError("no module"), "no module"),
+]
+
+
+@pytest.mark.parametrize("failure, said", FAILURES, ids=[s for _, s in FAILURES])
+def test_what_the_system_refuses_is_an_error_line_and_can_be_retried(
+    native, caplog, failure, said
+):
+    native.failure = failure
+    start()
+    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("ERROR", "Cannot start profiling: " + said)
+    ]
     native.failure = None
     start()
     assert len(native.started) == 1
+
+
+def test_what_fails_behind_the_agents_start_stops_it(native, monkeypatch, caplog):
+    def refuse():
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_agent, "_give_tokens", refuse)
+    start()
+    assert (len(native.started), native.stopped) == (1, 1)
+    assert "can't start new thread" in caplog.text
 
 
 # Only the documented exceptions leave start() for these.
