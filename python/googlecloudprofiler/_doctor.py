@@ -6,7 +6,6 @@ Nothing secret is shown: of credentials the type and where they come from.
 import json
 import platform
 import sys
-import time
 from collections import namedtuple
 
 from googlecloudprofiler import (
@@ -31,8 +30,6 @@ Finding = namedtuple("Finding", "what status words")
 _ASK_S = 5
 # What a metadata server nearby takes much less than.
 _METADATA_S = 1.0
-# A thread's clock with coarser steps than this says little about a tick of 10 ms.
-_MAX_CLOCK_STEP_S = 0.002
 
 
 class Failure(Exception):
@@ -72,15 +69,11 @@ def _check_memory(_):
     return "read by %s" % _agent._load_native().reads_by()
 
 
-def _check_clocks(_):
-    clock = getattr(time, "CLOCK_THREAD_CPUTIME_ID", None)
-    step_s = time.clock_getres(clock) if clock is not None else 1.0
-    if step_s > _MAX_CLOCK_STEP_S:
-        raise Advice(
-            "the CPU clock of a thread has steps of %g ms: shares in CPU profiles are "
-            "rough here" % (step_s * 1e3)
-        )
-    return "threads have CPU clocks of %g ns" % (step_s * 1e9)
+def _check_threads(_):
+    lacks = _agent._load_native().lacks()
+    if lacks:
+        raise Advice(lacks)
+    return "what threads use and wait for is told"
 
 
 def _check_platform(_):
@@ -253,7 +246,7 @@ _CHECKS = (
     ("versions", _check_versions),
     ("python", _check_python),
     ("memory", _check_memory),
-    ("clocks", _check_clocks),
+    ("threads", _check_threads),
     ("transport", _check_transport),
     ("platform", _check_platform),
     ("endpoint", _check_endpoint),

@@ -48,8 +48,12 @@ def count_roots(path: str) -> int:
 def reads_by() -> str:
     """The system call that reads the interpreter's memory here.
 
-    Raises NotImplementedError where the kernel or a sandbox refuses all.
+    Raises OSError where the kernel or a sandbox refuses all.
     """
+
+def lacks() -> str:
+    """What this system does not tell of threads, and what profiles lack for that; ""
+    where nothing is lacking."""
 
 def transport(transport_path: str) -> Tuple[str, bool]:
     """The version of gRPC core, which is loaded for that and not started; and whether

@@ -18,6 +18,7 @@
 #include "google/given.h"
 #include "google/metadata.h"
 #include "sampler/names.h"
+#include "sampler/senses.h"
 
 /* All strings of the options: paths are the long ones. */
 #define STRINGS_BYTES (256 << 10)
@@ -27,7 +28,8 @@ struct agent {
 	struct cprof_agent_options opts;
 	struct cprof_arena strings;
 	uint64_t random;
-	bool forked; /* it came to this process by a fork */
+	bool forked;		    /* it came to this process by a fork */
+	struct cprof_senses senses; /* as it was told; the thread's */
 
 	atomic_bool stop, enough;
 	pthread_mutex_t lock;	 /* protects what follows */
@@ -119,6 +121,10 @@ static int create(const struct cprof_agent_options *opts, struct agent **ret,
 			STRINGS_BYTES);
 		goto fail_strings;
 	}
+	a->senses = (struct cprof_senses){
+		.told = CPROF_TASKS_CALLS,
+		.clocks = CPROF_CLOCKS_FINE,
+	};
 	reset(a);
 	*ret = a;
 	return 0;
@@ -177,6 +183,20 @@ static int update_profile(void *ctx, const struct cprof_assignment *assignment,
 		a->link, assignment, profile, len, err);
 }
 
+/* Once, and when it changes; a forked child lacks what its parent told of. */
+static void tell_lacks(struct agent *a)
+{
+	struct cprof_senses now = cprof_senses_try();
+	char words[320];
+
+	if (now.told == a->senses.told && now.clocks == a->senses.clocks)
+		return;
+	a->senses = now;
+	cprof_senses_words(&now, words, sizeof(words));
+	if (*words)
+		cprof_log(CPROF_INFO, "Profiles say less here: %s", words);
+}
+
 static int collect(void *ctx, enum cprof_profile_type type, int64_t duration_ns,
 	struct cprof_buffer *out, struct cprof_error *err)
 {
@@ -184,6 +204,7 @@ static int collect(void *ctx, enum cprof_profile_type type, int64_t duration_ns,
 
 	if (!set_busy(a, true))
 		return cprof_fail(err, CPROF_ECANCELED, "stopped");
+	tell_lacks(a);
 	return cprof_sampler_collect(&a->opts.sampler,
 		type == CPROF_PROFILE_CPU ? CPROF_SAMPLER_CPU
 					  : CPROF_SAMPLER_WALL,

@@ -71,6 +71,7 @@ PyObject *cprof__metadata(PyObject *self, PyObject *args);
 PyObject *cprof__give_token(PyObject *self, PyObject *args);
 PyObject *cprof__count_roots(PyObject *self, PyObject *args);
 PyObject *cprof__reads_by(PyObject *self, PyObject *noargs);
+PyObject *cprof__lacks(PyObject *self, PyObject *noargs);
 PyObject *cprof__transport(PyObject *self, PyObject *args);
 PyObject *cprof__read_token(PyObject *self, PyObject *args);
 PyObject *cprof__give_no_token(PyObject *self, PyObject *args);

@@ -4,6 +4,7 @@
 #include "agent/roots.h"
 #include "base/limits.h"
 #include "cpython/peek.h"
+#include "sampler/senses.h"
 #include "transport/transport.h"
 
 PyObject *cprof__count_roots(PyObject *self, PyObject *args)
@@ -35,6 +36,17 @@ PyObject *cprof__reads_by(PyObject *self, PyObject *noargs)
 	words = PyUnicode_FromString(cprof_peek_words(peek));
 	cprof_peek_destroy(peek);
 	return words;
+}
+
+PyObject *cprof__lacks(PyObject *self, PyObject *noargs)
+{
+	const struct cprof_senses senses = cprof_senses_try();
+	char words[320];
+
+	(void)self;
+	(void)noargs;
+	cprof_senses_words(&senses, words, sizeof(words));
+	return cprof__text(words);
 }
 
 PyObject *cprof__transport(PyObject *self, PyObject *args)

@@ -12,6 +12,7 @@ static PyMethodDef methods[] = {
 		"How many CA certificates there are at a path." },
 	{ "reads_by", cprof__reads_by, METH_NOARGS,
 		"How the interpreter's memory is read here." },
+	{ "lacks", cprof__lacks, METH_NOARGS, "What profiles lack here." },
 	{ "transport", cprof__transport, METH_VARARGS,
 		"What gRPC core there is." },
 	{ "stop", cprof__stop, METH_VARARGS,

@@ -347,6 +347,7 @@ static int add_others(struct report *rep, struct cprof_error *err)
 	int32_t *python = calloc(w->seen_nr + 1, sizeof(*python));
 	int64_t native_ns = 0, rest_ns;
 	int nr, r = 0;
+	bool known;
 
 	if (!task || !python) {
 		r = cprof_fail(err, CPROF_ENOMEM, "out of memory");
@@ -355,15 +356,18 @@ static int add_others(struct report *rep, struct cprof_error *err)
 	for (uint32_t i = 0; i < w->seen_nr; i++)
 		python[i] = w->seen[i].tid;
 	qsort(python, w->seen_nr, sizeof(*python), by_number);
-	nr = cprof_tasks_list(task, CPROF_MAX_THREADS);
+	nr = w->tasks_known ? cprof_tasks_list(task, CPROF_MAX_THREADS) : 0;
+	known = nr && nr < CPROF_MAX_THREADS;
 	rest_ns = cprof_process_cpu_ns() - w->process_cpu_ns - rep->seen_ns;
 	for (int i = 0; i < nr && !r; i++)
 		if (!is_python(python, w->seen_nr, task[i].tid))
 			r = add_native(rep, &task[i], &native_ns, err);
 	rest_ns -= native_ns;
 	if (!r && rest_ns >= MIN_EXITED_NS)
-		r = add_named(
-			rep, pseudo_name(CPROF_CODE_EXITED), rest_ns, err);
+		r = add_named(rep,
+			pseudo_name(known ? CPROF_CODE_EXITED
+					  : CPROF_CODE_UNSAMPLED),
+			rest_ns, err);
 out:
 	free(python);
 	free(task);
@@ -410,6 +414,15 @@ static int add_comment(
 	return cprof_profile_comment(rep->profile, text, err);
 }
 
+static int add_lack(struct report *rep, struct cprof_error *err)
+{
+	char text[320] = "sampler: ";
+	size_t len = strlen(text);
+
+	cprof_senses_words(&rep->w->senses, text + len, sizeof(text) - len);
+	return text[len] ? cprof_profile_comment(rep->profile, text, err) : 0;
+}
+
 static int fill(
 	struct report *rep, int64_t duration_ns, struct cprof_error *err)
 {
@@ -432,6 +445,9 @@ static int fill(
 		if (r < 0)
 			return r;
 	}
+	r = add_lack(rep, err);
+	if (r < 0)
+		return r;
 	return add_comment(rep, duration_ns, err);
 }
 

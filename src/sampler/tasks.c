@@ -67,6 +67,17 @@ static ssize_t read_task_file(
 	return n;
 }
 
+enum cprof_tasks_told cprof_tasks_told(void)
+{
+	int32_t tid = (int32_t)syscall(SYS_gettid);
+	char byte;
+
+	if (read_task_file(tid, "syscall", &byte, 1) == 1)
+		return CPROF_TASKS_CALLS;
+	return read_task_file(tid, "stat", &byte, 1) == 1 ? CPROF_TASKS_RUNNING
+							  : CPROF_TASKS_NOTHING;
+}
+
 void cprof_task_name(int32_t tid, char ret[16])
 {
 	ssize_t n = read_task_file(tid, "comm", ret, 16);

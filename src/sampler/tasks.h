@@ -21,6 +21,16 @@ int cprof_tasks_list(struct cprof_task *ret, int cap);
 const struct cprof_task *cprof_tasks_find(
 	const struct cprof_task *task, int nr, int32_t tid);
 
+/* How much /proc tells of threads, which differs between systems. */
+enum cprof_tasks_told {
+	CPROF_TASKS_NOTHING,
+	CPROF_TASKS_RUNNING, /* the list, names, and whether one is runnable */
+	CPROF_TASKS_CALLS    /* and the system call that one is in */
+};
+
+/* As it tells of the calling thread. */
+enum cprof_tasks_told cprof_tasks_told(void);
+
 /* The kernel's name of a thread; "" when there is none. */
 void cprof_task_name(int32_t tid, char ret[16]);
 

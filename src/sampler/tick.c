@@ -267,7 +267,9 @@ static int64_t read_cpu(struct cprof_window *w, struct cprof_live *t)
 	if (t->cpu_first_ns < 0) {
 		/* What it used before the window opened is not the window's. */
 		before = cprof_tasks_find(w->task, w->task_nr, seen->tid);
-		t->cpu_first_ns = before ? before->cpu_ns : 0;
+		t->cpu_first_ns = before	   ? before->cpu_ns
+				  : w->tasks_known ? 0
+						   : cpu_ns;
 		t->cpu_last_ns = t->cpu_first_ns;
 	}
 	return cpu_ns;
@@ -284,8 +286,9 @@ static void read_state(const struct cprof_window *w, struct cprof_live *t)
 /*
  * Was the thread on a CPU when it was looked at? Certainly if its clock went on
  * during the look. Else the sampler itself may have taken its CPU: then the
- * thread used CPU lately, can go on at once, and was not just waiting for the
- * GIL to come. Where it was not, wall time is that of what it waited for.
+ * thread used CPU lately, can go on at once (if that is told), and was not just
+ * waiting for the GIL to come. Where it was not, wall time is that of what it
+ * waited for.
  */
 static void find_state(const struct cprof_window *w, struct cprof_live *t,
 	int64_t before_ns, int64_t after_ns)
@@ -301,7 +304,8 @@ static void find_state(const struct cprof_window *w, struct cprof_live *t,
 	if (t->on_cpu || (!likely && w->kind == CPROF_SAMPLER_CPU))
 		return;
 	read_state(w, t);
-	t->on_cpu = likely && t->state == CPROF_TASK_RUNNING;
+	t->on_cpu = likely && (t->state == CPROF_TASK_RUNNING ||
+				      w->senses.told == CPROF_TASKS_NOTHING);
 }
 
 /*
@@ -365,7 +369,9 @@ static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
 		charge(w, t, false);
 		break;
 	case LOOK_SAME:
-		t->still_looks = 0;
+		t->still_looks = t->cpu_now_ns == t->cpu_seen_ns
+					 ? t->still_looks + 1
+					 : 0;
 		t->cpu_seen_ns = t->cpu_last_ns = t->cpu_now_ns;
 		find_state_again(w, t, how);
 		charge(w, t, t->on_cpu);
@@ -382,18 +388,23 @@ static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
 }
 
 /*
- * A clock that stands is proof that the thread did not run. Of one that does
- * not, the question whether it is on a CPU right now is asked at once.
+ * A clock that stands is proof that the thread did not run; a coarse one, that
+ * it used little. Of one that does not, the question whether it is on a CPU
+ * right now is asked at once.
  */
 static bool clock_stands(const struct cprof_window *w, struct cprof_live *t)
 {
 	int64_t first_ns = t->tally ? read_clock(w, t) : -1;
+	bool fine = w->senses.clocks == CPROF_CLOCKS_FINE;
 
 	t->cpu_now_ns = INT64_MAX;
-	if (first_ns < 0 || w->coarse_cpu)
+	t->on_cpu = false;
+	if (first_ns >= 0 && first_ns == t->cpu_seen_ns) {
+		t->cpu_now_ns = first_ns;
+		return fine;
+	}
+	if (first_ns < 0 || !fine)
 		return false;
-	if (first_ns == t->cpu_seen_ns)
-		return true;
 	t->cpu_now_ns = read_clock(w, t);
 	t->on_cpu = t->cpu_now_ns > first_ns;
 	return false;

@@ -38,15 +38,13 @@ static int take_arrays(struct cprof_window *w, struct cprof_error *err)
 	return 0;
 }
 
-/* Some kernels count the CPU time of threads by the tick, milliseconds each. */
-static bool is_coarse(void)
+/* A new thread is told by not being on a list that has all. */
+static void list_tasks(struct cprof_window *w)
 {
-	int64_t begin_ns = cprof_now_ns(), cpu_ns = cprof_own_cpu_ns();
-
-	while (cprof_own_cpu_ns() == cpu_ns)
-		if (cprof_now_ns() - begin_ns > 50 * CPROF_NS_PER_US)
-			return true;
-	return false;
+	if (w->senses.told == CPROF_TASKS_NOTHING)
+		return;
+	w->task_nr = cprof_tasks_list(w->task, CPROF_MAX_THREADS);
+	w->tasks_known = w->task_nr && w->task_nr < CPROF_MAX_THREADS;
 }
 
 int cprof__window_open(const struct cprof_sampler_options *opts,
@@ -82,8 +80,8 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 	r = take_arrays(w, err);
 	if (r < 0)
 		goto fail;
-	w->coarse_cpu = is_coarse();
-	w->task_nr = cprof_tasks_list(w->task, CPROF_MAX_THREADS);
+	w->senses = cprof_senses_try();
+	list_tasks(w);
 	w->process_cpu_ns = cprof_process_cpu_ns();
 	w->own_cpu_ns = cprof_own_cpu_ns();
 	w->start_unix_ns = cprof_unix_ns();

@@ -14,6 +14,7 @@
 #include "cpython/threads.h"
 #include "sampler/budget.h"
 #include "sampler/sampler.h"
+#include "sampler/senses.h"
 #include "sampler/stacks.h"
 #include "sampler/tasks.h"
 
@@ -85,11 +86,12 @@ struct cprof_window {
 	uint32_t seen_nr;
 	bool list_stale; /* something did not fit: read the list anew */
 	bool closing;	 /* this tick is the last: look at everybody */
-	bool coarse_cpu; /* the threads' clocks stand while these run */
+	struct cprof_senses senses;
 
-	/* The kernel's threads when the window opened. */
+	/* The kernel's threads when the window opened, if all are known. */
 	struct cprof_task *task;
 	int task_nr;
+	bool tasks_known;
 
 	struct cprof_budget budget;
 	uint32_t tick, missed_ticks, skipped_ticks;

@@ -44,7 +44,7 @@ def doctor(tmp_path):
 def test_on_a_machine_with_nothing_it_says_what_to_do(doctor):
     found, status = doctor()
     assert status == 1
-    for what in ("python", "memory", "clocks", "endpoint", "platform", "zone"):
+    for what in ("python", "memory", "threads", "endpoint", "platform", "zone"):
         assert found[what][0] == "ok", found[what]
     assert "set GOOGLE_APPLICATION_CREDENTIALS" in found["credentials"][1]
     assert "set GOOGLE_CLOUD_PROJECT" in found["project"][1]

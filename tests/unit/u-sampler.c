@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -403,6 +404,37 @@ static bool share_cpu_time(void)
 void test_sampler__a_busy_thread_is_charged_what_it_used(void)
 {
 	retry(share_cpu_time);
+}
+
+static bool share_cpu_time_without_proc(void)
+{
+	struct world w = open_world(5 * MS);
+	struct helper busy = { .body = burn, .name = "busy" };
+	struct rlimit old, none;
+	int64_t used_ns;
+	bool good;
+
+	helper_start(&busy);
+	use_some_cpu(busy.tid);
+	add_thread(&w, 1, busy.tid, "hot");
+	/* No file can be opened. */
+	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = (struct rlimit){ .rlim_max = old.rlim_max };
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+	used_ns = collect_cpu_of(&w, busy.tid);
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+	helper_stop(&busy);
+	good = is_near(
+		"hot", charged(&w, "hot", "main"), used_ns, used_ns * 15 / 100);
+	/* Whose the rest is nobody knows. */
+	CHECK_EQ(charged(&w, "[exited threads]", NULL), 0);
+	close_world(&w);
+	return good;
+}
+
+void test_sampler__without_proc_a_window_has_its_own_time_only(void)
+{
+	retry(share_cpu_time_without_proc);
 }
 
 static bool share_cpu_time_of_others(void)
