@@ -97,7 +97,8 @@
 #define CPROF_MAX_CALLEES	 4096 /* C functions known at once */
 #define CPROF_CALLEE_ARENA_BYTES (16 << 20)
 #define CPROF_LIVE_ARENA_BYTES	 (8 << 20) /* and a hint for each thread */
-#define CPROF_HOT_THREADS	 32 /* so many are all looked at, always */
+#define CPROF_HOT_THREADS	 32   /* so many are all looked at, always */
+#define CPROF_DUE_THREADS	 1200 /* in one tick; more come in turn */
 #define CPROF_COLD_TICKS	 32 /* unmoved that long: visited in rotation */
 #define CPROF_MAX_COLD_TICKS	 256  /* the same, to save CPU time */
 #define CPROF_MAX_STRIDE	 10   /* periods to a tick, to save CPU time */

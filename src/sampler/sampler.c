@@ -75,7 +75,8 @@ static bool run_ticks(
 		return false;
 	/* What has not been charged yet belongs to somebody, too. */
 	w->closing = true;
-	cprof__window_tick(w, cprof_now_ns(), 1);
+	for (int nr = 0; !nr || nr < w->threads->nr; nr += CPROF_DUE_THREADS)
+		cprof__window_tick(w, cprof_now_ns(), nr == 0);
 	return true;
 }
 

@@ -121,10 +121,9 @@ static void refresh_list(struct cprof_window *w)
 }
 
 /*
- * Threads looked at in one tick, and elements that their frames may take, for
- * the room in the peek list. More come in turn.
+ * Elements that the frames of those looked at in one tick may take, for the
+ * room in the peek list.
  */
-#define MAX_DUE	   1200
 #define MAX_FRAMES 5000
 
 /*
@@ -421,12 +420,12 @@ static void look_at_all(struct cprof_window *w)
 	cprof_peek_begin(w->peek);
 	current = cprof_peek_add(w->peek, w->opts->roots.current, 8);
 	for (int n = 0; n < w->threads->nr; n++) {
-		int i = (int)((n + (int64_t)w->tick * MAX_DUE) %
+		int i = (int)((n + (int64_t)w->tick * CPROF_DUE_THREADS) %
 			      w->threads->nr);
 		struct cprof_live *t = live_at(w, i);
 
 		looks[i] = LOOK_NOT_DUE;
-		if (due_nr < MAX_DUE && is_due(w, i)) {
+		if (due_nr < CPROF_DUE_THREADS && is_due(w, i)) {
 			due_nr++;
 			looks[i] = clock_stands(w, t) ? LOOK_STILL : LOOK_MOVED;
 		}

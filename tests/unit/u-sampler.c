@@ -270,6 +270,20 @@ void test_sampler__threads_that_never_move_get_it_too(void)
 	retry(share_wall_time_of_cold_threads);
 }
 
+/* As on a machine that is so busy that ticks are missed. */
+void test_sampler__more_threads_than_its_ticks_can_look_at_are_all_seen(void)
+{
+	struct world w = open_world(50 * MS);
+	const int nr = 2 * CPROF_DUE_THREADS + 1;
+
+	for (int i = 0; i < nr; i++)
+		add_thread(&w, 1 + (uint64_t)i, TID(i), "still");
+	collect(&w, CPROF_SAMPLER_WALL, 50 * MS);
+	for (int i = 0; i < nr; i++)
+		CHECK(charged_to(&w, TID(i)) >= 10 * MS);
+	close_world(&w);
+}
+
 /* Some microseconds: a look takes one, and what is shorter may hide from it. */
 static void hold(void)
 {
