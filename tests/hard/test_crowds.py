@@ -50,13 +50,16 @@ def recurse(n):
         at_the_leaf()
 
 def at_the_leaf():
+    arrived.set()
     while True:
         sum(range(1000))
 
 def near_the_root():
     recurse(50000)
 
+arrived = threading.Event()
 threading.Thread(target=near_the_root, daemon=True).start()
+arrived.wait()
 threading.stack_size(0)
 """
 
