@@ -19,6 +19,8 @@ START_S = 15.0  # for the service to listen
 END_S = 5.0  # for the service to let go of its standard output
 LAST_S = 5.0  # for the last profile, which is cut short, to be uploaded
 MAX_SHOWN = 200  # profiles of one run at its end, the newest
+MAX_NAMED = 16  # of them, for a person to copy
+ID_DIGITS = 8  # of each: another one with the same is unlikely, and told of
 
 TABLES = ("CPU", "WALL")  # printed at the end, in this order
 
@@ -224,10 +226,10 @@ class Session:
 
 
 def _command(store, rows):
-    """What shows the newest profile of each type as a page."""
-    newest = {row.type: row.id[:12] for row in reversed(rows)}
+    """What shows the newest profiles as a page."""
     command = "python -m googlecloudprofiler show --html page.html --store"
-    words = [*command.split(), store.directory, *sorted(newest.values())]
+    ids = [row.id[:ID_DIGITS] for row in rows[:MAX_NAMED]]
+    words = [*command.split(), store.directory, *ids]
     return " ".join(shlex.quote(word) for word in words)
 
 

@@ -2,12 +2,15 @@
 
 import os
 import re
+import shlex
 import signal
+import subprocess
+import sys
 
 import pytest
 from builds import bundled
 from fake_service import PATIENCE_S, eventually
-from googlecloudprofiler import _native, _store
+from googlecloudprofiler import _native, _retention, _store
 
 RUN = """
 import sys
@@ -99,7 +102,7 @@ def spin_for(seconds):
     return SECONDS.replace("sys.argv[1]", repr(seconds))
 
 
-def test_the_tables_are_of_all_of_the_run(run, stored):
+def test_the_tables_are_of_all_of_the_run(run, stored, tmp_path):
     program = run(spin_for(3.0), "--duration", 0.3, "--interval", 0.3)
     assert program.end() == 0
     profiles = [profile for row, profile in stored() if row.type == "CPU"]
@@ -107,8 +110,13 @@ def test_the_tables_are_of_all_of_the_run(run, stored):
     text = program.stderr()
     title = "CPU profile of 'work', the sum of %d, of 1 process\n" % len(profiles)
     assert text.count(title) == 1
-    # The command that it names works.
-    assert re.search(r"show --html page.html --store \S+( [0-9a-f]{12}){2}\n", text)
+    # And so is the page, by the command that is named.
+    named = shlex.split(re.search(r"As a page:\n  (.*)\n", text).group(1))
+    assert named[0] == "python"
+    subprocess.run([sys.executable, *named[1:]], cwd=str(tmp_path), check=True)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for row, _ in stored():
+        assert row.file in page
 
 
 @pytest.mark.parametrize("rate", [1, 40, 1000])
@@ -137,9 +145,15 @@ def test_a_browser_shows_all_of_the_run(run, stored, tmp_path):
         assert row.file in text
 
 
-def test_limits_that_a_service_has_set_hold_for_a_run(run, stored, tmp_path):
-    from googlecloudprofiler import _retention
+def test_without_a_browser_the_page_is_told_of(run, tmp_path):
+    program = run(spin_for(0.5), "--open", PATH="/nowhere", BROWSER="none")
+    assert program.end() == 0
+    page = tmp_path / "store" / "work.html"
+    assert page.exists()
+    assert "there is no browser: open '%s' in one" % page in program.stderr()
 
+
+def test_limits_that_a_service_has_set_hold_for_a_run(run, stored, tmp_path):
     limits = _retention.Limits(1, 10**9, 86400)
     _store.Store(str(tmp_path / "store"), _native.decode_profile, limits).close()
     assert run(spin_for(2.0), "--duration", 0.3).end() == 0
@@ -164,9 +178,6 @@ class Terminal:
 
 def test_a_terminal_shows_how_far_it_is(tmp_path):
     """And, once that line has gone, the tables."""
-    import subprocess
-    import sys
-
     (tmp_path / "work.py").write_text(spin_for(2.0))
     terminal = Terminal()
     program = subprocess.Popen(
