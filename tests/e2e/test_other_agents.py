@@ -66,11 +66,12 @@ class Agent:
             response_deserializer=reply.FromString,
         )
 
-    def collect(self):
-        """Do what is asked; returns the type and the duration that it should take."""
+    def collect(self, data=None):
+        """Do what is asked; returns the type and the duration that it should take.
+        data: what is uploaded in the place of a profile."""
         profile = self._create(self._request, timeout=PATIENCE_S)
         kind = api.ProfileType.Name(profile.profile_type)
-        profile.profile_bytes = gzip.compress(self._profiles[kind])
+        profile.profile_bytes = data or gzip.compress(self._profiles[kind])
         self._update(api.UpdateProfileRequest(profile=profile), timeout=PATIENCE_S)
         return kind, profile.duration.seconds + profile.duration.nanos / 1e9
 
@@ -130,3 +131,23 @@ def test_all_that_an_agent_offers_is_collected_and_shown(service, language, tmp_
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     for _, values, *_ in rows:
         assert '["%s","%s"]' % values[-1] in page
+
+
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        (b"no profile", "no valid Profile message"),
+        (gzip.compress(bytes(4 << 20)), "inflates to more than 250 times its size"),
+    ],
+    ids=["other", "bomb"],
+)
+def test_a_hostile_upload_is_refused_in_words_and_harms_nobody(service, data, words):
+    address, store = service
+    with grpc.insecure_channel(address) as channel:
+        agent = Agent(channel, "go", AGENTS["go"])
+        with pytest.raises(grpc.RpcError) as refused:
+            agent.collect(data)
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert words in refused.value.details()
+        agent.collect()
+    assert len(list(store.glob("*.pb.gz"))) == 1
