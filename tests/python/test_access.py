@@ -1,6 +1,7 @@
 """Who may call the local service: what is made of the files that say so."""
 
 import os
+import socket
 import subprocess
 
 import pytest
@@ -111,6 +112,27 @@ def test_with_all_three_any_address_serves(folder, token, address):
     )
     server = _serve.open_server(address, access)
     assert server.port > 0
+    server.close()
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as made:
+            made.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="there is no IPv6 here")
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0"])
+def test_all_addresses_are_those_of_both_kinds(folder, token, address):
+    access = _access.find(
+        _native, str(folder / "cert.pem"), str(folder / "key.pem"), token
+    )
+    server = _serve.open_server(address, access)
+    for host in ("127.0.0.1", "::1"):
+        socket.create_connection((host, server.port), 30).close()
     server.close()
 
 
