@@ -151,6 +151,28 @@ def test_a_certificate_that_is_signed_by_itself_serves(
         assert program.end() == []
 
 
+def test_the_certificates_on_the_way_to_a_known_one_are_sent(
+    serve, profiled, write, authority, tmp_path
+):
+    write("ca-names", "basicConstraints=critical,CA:true\n")
+    write("leaf-names", "subjectAltName=DNS:localhost\n")
+    for name, by, key in (
+        ("ca", authority.ca, authority.ca.replace("ca.pem", "ca-key.pem")),
+        ("leaf", "ca.pem", "ca-key.pem"),
+    ):
+        new = "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+        new += " -keyout %s-key.pem -out %s.csr -subj /CN=%s" % (name, name, name)
+        sign = "x509 -req -in %s.csr -days 2 -CA %s -CAkey %s -CAcreateserial"
+        sign += " -CAserial serial -extfile %s-names -out %s.pem"
+        openssl(tmp_path, *new.split())
+        openssl(tmp_path, *(sign % (name, by, key, name, name)).split())
+    both = (tmp_path / "leaf.pem").read_text() + (tmp_path / "ca.pem").read_text()
+    served = serve(pair=(write("chain.pem", both), str(tmp_path / "leaf-key.pem")))
+    program = profiled("https://localhost:%d" % served.port, write("token", ONE))
+    served.wait_stored(1)
+    assert program.end() == []
+
+
 def test_on_loopback_a_token_goes_without_tls(serve, profiled, write):
     served = serve("127.0.0.1:0", pair=None)
     program = profiled("http://127.0.0.1:%d" % served.port, write("token", ONE))
