@@ -32,6 +32,7 @@ struct callee {
 	uintptr_t address;
 	uint32_t name;
 	uint32_t first_tick;
+	bool method; /* to be called with an object of its type */
 	uint32_t span_nr, used;
 	struct span span[MAX_SPANS];
 	uint8_t bytes[SPAN_BYTES];
@@ -168,14 +169,30 @@ bool cprof_callees_where(const struct cprof_callees *c, struct cprof_call *call)
 	return true;
 }
 
-/* A method, or NULL before what is called: tags of 3.14 are no part of it. */
-uintptr_t cprof_callees_object(const void *words)
+bool cprof_callees_waits(const struct cprof_callees *c,
+	const struct cprof_call *call, uintptr_t stackpointer)
 {
-	uintptr_t object = cprof_load_ptr(words, 0) & CPROF_OBJECT_MASK;
+	if (!c->lay->frame.stackpointer)
+		return true;
+	/* What was returned lies there alone. */
+	return stackpointer &&
+	       (!call->at ||
+		       (stackpointer > call->at &&
+			       stackpointer - call->at >= sizeof(call->words)));
+}
 
-	return object ? object
-		      : cprof_load_ptr(words, sizeof(object)) &
-				CPROF_OBJECT_MASK;
+/*
+ * To 3.12, NULL and what is called, or a method and its object; later, what is
+ * called and NULL, or the same. Tags of 3.14 are no part of it.
+ */
+static uintptr_t object_of(const struct cprof_call *call)
+{
+	return call->words[0] ? call->words[0] : call->words[1];
+}
+
+static bool has_self(const struct cprof_call *call)
+{
+	return call->words[0] && call->words[1];
 }
 
 /* Read what tells something of the object, and remember it. */
@@ -365,6 +382,7 @@ static bool read_method(
 	if (!class || !name)
 		return false;
 	join(text, class, name);
+	found->method = true;
 	return true;
 }
 
@@ -507,45 +525,43 @@ static struct look want_call(
 
 	l.frame =
 		cprof_peek_add(c->peek, call->frame.frame, c->lay->frame.size);
-	l.words = cprof_peek_add(c->peek, call->at, 2 * sizeof(void *));
+	l.words = cprof_peek_add(c->peek, call->at, sizeof(call->words));
 	return l;
 }
 
-/* Whether the frame is where it was; `object` is what it calls there. */
+/* Whether the frame is where it was; `words` are what lies there. */
 static bool stands(const struct cprof_callees *c, const struct cprof_call *call,
-	struct look l, uintptr_t *object)
+	struct look l, uintptr_t words[2])
 {
 	const void *frame = cprof_peek_at(c->peek, l.frame);
-	const void *words = cprof_peek_at(c->peek, l.words);
+	const void *at = cprof_peek_at(c->peek, l.words);
 	struct cprof_raw_frame now;
 
-	if (!frame || !words)
+	if (!frame || !at)
 		return false;
 	now = cprof_frame_read(c->lay, call->frame.frame, frame);
-	*object = cprof_callees_object(words);
+	cprof_callees_words(at, words);
 	return cprof_frame_same_place(&now, &call->frame) &&
-	       !(c->lay->frame.stackpointer &&
-		       !cprof_load_ptr(frame, c->lay->frame.stackpointer));
+	       cprof_callees_waits(c, call,
+		       cprof_load_ptr(frame, c->lay->frame.stackpointer));
 }
 
-/* What the frame calls now, if it still stands; else 0. */
-static uintptr_t look_at_call(
-	struct cprof_callees *c, const struct cprof_call *call)
+/* See what the frame calls now, if it still stands. */
+static bool look_at_call(struct cprof_callees *c, struct cprof_call *call)
 {
 	struct look l;
-	uintptr_t object;
 
 	cprof_peek_begin(c->peek);
 	l = want_call(c, call);
 	cprof_peek_run(c->peek);
-	return stands(c, call, l, &object) ? object : 0;
+	return stands(c, call, l, call->words);
 }
 
 /* Was it that object all the time, and did the frame stand at its call? */
 static bool confirm(struct cprof_callees *c, const struct cprof_call *call,
 	const struct callee *k)
 {
-	uintptr_t first, second;
+	uintptr_t first[2], second[2];
 	struct look before, behind;
 	int at;
 
@@ -554,9 +570,10 @@ static bool confirm(struct cprof_callees *c, const struct cprof_call *call,
 	at = want(c, k);
 	behind = want_call(c, call);
 	cprof_peek_run(c->peek);
-	return same(c, k, at) && stands(c, call, before, &first) &&
-	       stands(c, call, behind, &second) && first == k->address &&
-	       second == k->address;
+	return same(c, k, at) && stands(c, call, before, first) &&
+	       stands(c, call, behind, second) &&
+	       !memcmp(first, call->words, sizeof(first)) &&
+	       !memcmp(second, call->words, sizeof(second));
 }
 
 static bool same_now(struct cprof_callees *c, const struct callee *k)
@@ -574,18 +591,24 @@ uint32_t cprof_callees_find(
 {
 	uint32_t code = cprof_codes_at(c->codes, call->place);
 	const struct callee *k;
+	uintptr_t object;
 
 	if (!c->site[code])
 		read_sites(c, call, code);
-	if (!call->object && (!cprof_callees_where(c, call) || !call->at ||
-				     !(call->object = look_at_call(c, call))))
+	if (!call->words[0] && !call->words[1] &&
+		(!cprof_callees_where(c, call) || !call->at ||
+			!look_at_call(c, call)))
 		return CPROF_NO_CALLEE;
-	k = known(c, call->object);
-	if (k && k->first_tick < tick && same_now(c, k))
-		return CPROF_CALLEE_FIRST + k->name;
-	k = learn(c, call->object, tick);
-	return k && confirm(c, call, k) ? CPROF_CALLEE_FIRST + k->name
-					: CPROF_NO_CALLEE;
+	object = object_of(call);
+	k = known(c, object);
+	if (!k || k->first_tick >= tick || !same_now(c, k)) {
+		k = learn(c, object, tick);
+		if (!k || !confirm(c, call, k))
+			return CPROF_NO_CALLEE;
+	}
+	/* Else it is what another call returned, in the method's place. */
+	return k->method || !has_self(call) ? CPROF_CALLEE_FIRST + k->name
+					    : CPROF_NO_CALLEE;
 }
 
 const char *cprof_callees_name(const struct cprof_callees *c, uint32_t number)

@@ -46,8 +46,8 @@ struct cprof_call {
 	struct cprof_raw_frame frame;
 	int place;
 	int32_t instr;
-	uintptr_t at;	  /* where what it calls lies, two words; 0: unknown */
-	uintptr_t object; /* what lay there, once that is known; or 0 */
+	uintptr_t at;	    /* where what it calls lies; 0: unknown */
+	uintptr_t words[2]; /* what lay there, once that is known; or zeros */
 };
 
 /* Where to look for what the frame calls. False if it is known to call nothing.
@@ -55,13 +55,24 @@ struct cprof_call {
 bool cprof_callees_where(
 	const struct cprof_callees *c, struct cprof_call *call);
 
-/* What is called, of the two words. */
-uintptr_t cprof_callees_object(const void *words);
+/* The two words without the tags of 3.14. */
+static inline void cprof_callees_words(const void *copy, uintptr_t words[2])
+{
+	words[0] = cprof_load_ptr(copy, 0) & CPROF_OBJECT_MASK;
+	words[1] = cprof_load_ptr(copy, sizeof(words[0])) & CPROF_OBJECT_MASK;
+}
+
+/*
+ * From 3.14: whether a frame with this stackpointer is out of bytecode, with
+ * what it calls and the arguments on its stack. Before, nobody tells: true.
+ */
+bool cprof_callees_waits(const struct cprof_callees *c,
+	const struct cprof_call *call, uintptr_t stackpointer);
 
 /*
  * The number of the C function that `call` is in; CPROF_NO_CALLEE if it is in
  * none, or if nobody can tell. The code at its place was seen to be the one
- * that it runs. Where `object` is known and was met before, in an earlier tick,
+ * that it runs. Where `words` are known and was met before, in an earlier tick,
  * its content is looked at once more; else the frame, too, must still stand.
  * Overwrites the list of the peek.
  */

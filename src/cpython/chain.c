@@ -448,26 +448,25 @@ static bool find_call(const struct cprof_walker *w, struct cprof_call *ret)
 	if (!w->callees || !w->chain.nr || !w->chain.stood)
 		return false;
 	*ret = (struct cprof_call){ .frame = *leaf };
-	/* While bytecode runs this is NULL, also after a call of C's. */
-	if (w->lay->frame.stackpointer) {
-		at = cprof__gather_same(&w->gather,
-			leaf->frame + w->lay->frame.stackpointer,
-			sizeof(uintptr_t));
-		if (!at || !cprof_load_ptr(at, 0))
+	place = place_of(w, 0);
+	if (place >= 0) {
+		ret->place = place;
+		ret->instr = cprof_codes_instr(w->codes,
+			cprof_codes_at(w->codes, place), leaf->code,
+			leaf->instr);
+		if (!cprof_callees_where(w->callees, ret))
 			return false;
 	}
-	place = place_of(w, 0);
-	if (place < 0)
-		return true;
-	ret->place = place;
-	ret->instr = cprof_codes_instr(w->codes,
-		cprof_codes_at(w->codes, place), leaf->code, leaf->instr);
-	if (!cprof_callees_where(w->callees, ret))
+	/* To 3.13 it is another word of the frame, and does not count. */
+	at = cprof__gather_same(&w->gather,
+		leaf->frame + w->lay->frame.stackpointer, sizeof(uintptr_t));
+	if (!at || !cprof_callees_waits(w->callees, ret, cprof_load_ptr(at, 0)))
 		return false;
 	at = ret->at ? cprof__gather_same(
-			       &w->gather, ret->at, 2 * sizeof(uintptr_t))
+			       &w->gather, ret->at, sizeof(ret->words))
 		     : NULL;
-	ret->object = at ? cprof_callees_object(at) : 0;
+	if (at)
+		cprof_callees_words(at, ret->words);
 	return true;
 }
 

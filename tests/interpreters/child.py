@@ -56,6 +56,11 @@ def names(frames):
     return [f[0] for f in frames]
 
 
+def of_python(frames):
+    """Their names, without that of a C function."""
+    return [f for f in names(frames) if not f.startswith("<built-in ")]
+
+
 def stack(frame):
     """What Python says of a stack, with text as a profile shows it."""
     out = []

@@ -336,7 +336,7 @@ def come_and_go():
         [libc.pthread_join(h, None) for h in handles]
 
 seen = spun(sample_while(stays, seconds=0.7))
-seen["chains"] = sorted({tuple(names(s[0])) for s in sample_while(come_and_go)
+seen["chains"] = sorted({tuple(of_python(s[0])) for s in sample_while(come_and_go)
                          if "visits" in names(s[0])})
 say(seen)
 """

@@ -537,7 +537,7 @@ def work():
 bad = []
 total = settled = 0
 for frames, count, _, _ in sample_while(work, seconds=1, hz=1000):
-    shown = names(frames)
+    shown = of_python(frames)
     if "work" not in shown and "[unsettled]" not in shown:
         continue
     total += count

@@ -56,6 +56,8 @@ struct fake_python *fake_python_create_as(uint32_t hexversion)
 	py->runtime = fake_alloc(py, 1024);
 	py->code_type = fake_alloc(py, 512);
 	py->type_type = fake_type(py, "type", 0);
+	fake_store(py->type_type, py->lay->code.ob_type,
+		fake_address(py->type_type));
 	py->function_type = fake_type(py, "builtin_function_or_method", 0);
 	py->method_type = fake_type(py, "method_descriptor", 0);
 	return py;

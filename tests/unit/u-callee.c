@@ -92,6 +92,30 @@ void test_callee__a_method_is_below_its_object(void)
 	close_world(s.w);
 }
 
+/* Where a method lies also lies what a call returned, a type for example. */
+void test_callee__what_was_returned_is_not_what_is_called(void)
+{
+	static const uint32_t version[] = { 0x030b07f0, 0x030c01f0, 0x030e00f0,
+		0x030f02f0 };
+
+	for (size_t i = 0; i < sizeof(version) / sizeof(version[0]); i++) {
+		struct scene s = open_scene(version[i]);
+		struct fake_python *py = s.w->py;
+		size_t at = py->lay->frame.size + 16U;
+
+		CHECK_STR(called(&s, py->type_type), "type");
+		CHECK_STR(leaf(s.w), "type");
+		fake_store(s.frame, at,
+			fake_address(fake_type(py, "NoneType", 0)));
+		if (py->lay->frame.stackpointer)
+			fake_store(s.frame, py->lay->frame.stackpointer,
+				fake_address(s.frame) + at + 8);
+		CHECK_STR(leaf(s.w), "");
+		CHECK_STR(leaf(s.w), "");
+		close_world(s.w);
+	}
+}
+
 void test_callee__types_are_named_if_c_made_them(void)
 {
 	struct scene s = open_scene(0x030c01f0);
