@@ -1,12 +1,11 @@
 """Impossible callers: the share of stacks that show a call which never happens.
 
 Truth is every (caller, callee) pair that sys.setprofile sees in a run of the same
-workload, C functions among them. Then the workload runs on, sampled, and each pair of frames
-of each stack is looked up. Usage: edges.py [SECONDS [HZ]]
+workload, C functions among them. Then the workload runs on, sampled, and each pair
+of frames of each stack is looked up. Usage: edges.py [SECONDS [HZ]]
 """
 
 import ast
-import builtins
 import copy
 import difflib
 import fractions
@@ -98,8 +97,9 @@ def c_key(function):
 
 
 def is_type(name):
-    """Whether this is a call of one of Python's own types: nobody is told of it."""
-    return isinstance(getattr(builtins, name[len("<built-in "):-1], None), type)
+    """Whether this is a call of a type that C made: nobody is told of it."""
+    owner, _, last = name[len("<built-in "):-1].rpartition(".")
+    return isinstance(getattr(sys.modules.get(owner or "builtins"), last, None), type)
 
 
 def true_edges(work):
