@@ -15,7 +15,7 @@ import time
 import pytest
 import stored
 from fixtures import openssl
-from googlecloudprofiler import _web
+from googlecloudprofiler import _cli, _web
 from stored import Shelf, decode, encoded
 
 PATIENCE_S = 20
@@ -771,6 +771,27 @@ def test_the_service_has_no_page_where_none_is_wanted(tmp_path, off):
         out, err = service.communicate(timeout=PATIENCE_S)
     assert "page at" not in out
     assert (service.returncode, err) == (0, "")
+
+
+def test_run_has_no_page_so_that_its_place_may_be_taken(tmp_path):
+    pytest.importorskip("googlecloudprofiler._native")
+    host, _, port = _cli.DEFAULT_WEB.rpartition(":")
+    (tmp_path / "app.py").write_text("print('ran')")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # then somebody else has it, as well
+            other.bind((host, int(port)))
+            other.listen(1)
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "googlecloudprofiler", "run"),
+                *("--store", str(tmp_path / "s"), str(tmp_path / "app.py")),
+            ],
+            stdout=subprocess.PIPE,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (0, b"ran\n")
 
 
 def test_a_page_that_cannot_listen_is_an_error(tmp_path, start):
