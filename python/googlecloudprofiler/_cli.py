@@ -231,9 +231,8 @@ def _serve_parser():
     parser.add_argument(
         "--web",
         metavar="HOST:PORT",
-        default=DEFAULT_WEB,
-        help="where browsers find the page (port 0 for a free one), or 'off'"
-        " (%(default)s)",
+        help="where browsers find the page (port 0 for a free one), or 'off' (%s, or a"
+        " free port where that is taken)" % DEFAULT_WEB,
     )
     _add_store(parser)
     _add_rhythm(parser, 60.0, 10.0)
@@ -273,6 +272,14 @@ def _serve_parser():
     return parser
 
 
+def _places_of_page(web):
+    """The first that can be had is the page's: who wants none of his own choice gets
+    one whoever else has a page."""
+    if web is None:
+        return (DEFAULT_WEB, "127.0.0.1:0")
+    return () if web in ("", "off") else (web,)
+
+
 def _serve_command(arguments):
     parser = _serve_parser()
     options = parser.parse_args(arguments)
@@ -292,7 +299,7 @@ def _serve_command(arguments):
         quiet=options.quiet,
         progress=options.progress,
         access=access,
-        web=None if options.web in ("", "off") else options.web,
+        web=_places_of_page(options.web),
     )
 
 

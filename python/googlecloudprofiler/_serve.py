@@ -49,8 +49,9 @@ def open_server(address, access=_access.ANYBODY):
         raise ServeError(str(e)) from e
 
 
-def open_page(address, directory, decode, listening, access):
-    """Serve the page of the store in `directory` on HOST:PORT, in threads of its own.
+def open_page(addresses, directory, decode, listening, access):
+    """Serve the page of the store in `directory`, in threads of its own, on the first
+    HOST:PORT that can be had.
 
     listening: where the service itself is. access: who may call both.
     """
@@ -60,20 +61,23 @@ def open_page(address, directory, decode, listening, access):
     endpoint = listening
     if not listening.startswith("unix:"):
         endpoint = ("https://" if access.context else "http://") + listening
-    try:
-        page = _web.Server(
-            address,
-            directory,
-            decode,
-            endpoint,
-            tls=access.context,
-            token=access.token,
-            warn=complain,
-        )
-    except _web.WebError as e:
-        raise ServeError(str(e)) from e
-    page.start()
-    return page
+    for address in addresses:
+        try:
+            page = _web.Server(
+                address,
+                directory,
+                decode,
+                endpoint,
+                tls=access.context,
+                token=access.token,
+                warn=complain,
+            )
+        except _web.WebError as e:
+            failure = e
+        else:
+            page.start()
+            return page
+    raise ServeError(str(failure)) from failure
 
 
 class Ending:
@@ -206,11 +210,12 @@ def serve(
     quiet=False,
     progress=False,
     access=_access.ANYBODY,
-    web=None,
+    web=(),
 ):
     """Run the service in the main thread; returns its exit status.
 
-    web: HOST:PORT to serve the page on, or None.
+    web: HOST:PORTs for the page, of which the first that can be had is taken; none is
+        no page.
 
     The first line on standard output is "listening on ADDRESS", written once
     clients can connect. Raises ServeError and StoreError when it cannot start.
@@ -225,7 +230,7 @@ def serve(
         page = None
         try:
             listening = listening_address(address, server.port)
-            if web is not None:
+            if web:
                 page = open_page(web, store.directory, decode, listening, access)
             scheduler = _schedule.Scheduler(
                 server,

@@ -3,7 +3,7 @@ and decode() stands for the native reader."""
 
 import json
 
-from googlecloudprofiler import _store
+from googlecloudprofiler import _retention, _store
 
 HOUR = 3600
 
@@ -44,7 +44,7 @@ class Shelf:
             pass
 
     def _store(self):
-        return _store.Store(self.directory, self._decode)
+        return _store.Store(self.directory, self._decode, _retention.MAX)
 
     def put(self, target="web", type="CPU", hour=0, data=None, **labels):
         """Returns the profile's id."""

@@ -178,4 +178,4 @@ def test_a_secret_that_all_can_read_is_told_of(token, monkeypatch, capsys):
     os.chmod(token, 0o640)
     _cli.main(["serve", "--token", token])
     assert capsys.readouterr().err == ""
-    assert served == [(None, None, HUSH)] * 2
+    assert served == [(None, None, None, HUSH)] * 2

@@ -773,25 +773,18 @@ def test_the_service_has_no_page_where_none_is_wanted(tmp_path, off):
     assert (service.returncode, err) == (0, "")
 
 
-def test_run_has_no_page_so_that_its_place_may_be_taken(tmp_path):
-    pytest.importorskip("googlecloudprofiler._native")
+def test_a_second_service_has_its_page_at_a_free_port(tmp_path):
     host, _, port = _cli.DEFAULT_WEB.rpartition(":")
-    (tmp_path / "app.py").write_text("print('ran')")
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):  # then somebody else has it, as well
             other.bind((host, int(port)))
             other.listen(1)
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "googlecloudprofiler", "run"),
-                *("--store", str(tmp_path / "s"), str(tmp_path / "app.py")),
-            ],
-            stdout=subprocess.PIPE,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-    assert (done.returncode, done.stdout) == (0, b"ran\n")
+        with serve(tmp_path, "--timeout", "0") as service:
+            out, err = service.communicate(timeout=PATIENCE_S)
+    (place,) = re.findall("page at http://%s:([0-9]+)/" % host, out)
+    assert place != port
+    assert (service.returncode, err) == (0, "")
 
 
 def test_a_page_that_cannot_listen_is_an_error(tmp_path, start):
