@@ -169,6 +169,16 @@ static enum cprof_task_state state_of(int32_t tid, size_t runtime_bytes)
 	return (enum cprof_task_state)most;
 }
 
+/* On a busy machine it may take a while to begin with it. */
+static bool comes_to(
+	int32_t tid, size_t runtime_bytes, enum cprof_task_state want)
+{
+	for (int i = 0; i < 20; i++)
+		if (state_of(tid, runtime_bytes) == want)
+			return true;
+	return false;
+}
+
 void test_tasks__what_a_thread_waits_for_is_told_by_its_system_call(void)
 {
 	static const struct {
@@ -188,7 +198,7 @@ void test_tasks__what_a_thread_waits_for_is_told_by_its_system_call(void)
 		struct other o;
 
 		start(&o, row[i].body);
-		CHECK_EQ(state_of(o.tid, row[i].runtime_bytes), row[i].want);
+		CHECK(comes_to(o.tid, row[i].runtime_bytes, row[i].want));
 		end(&o);
 	}
 }
