@@ -7,7 +7,6 @@ import os
 import pkgutil
 import runpy
 import select
-import shlex
 import subprocess
 import sys
 import types
@@ -19,8 +18,6 @@ START_S = 15.0  # for the service to listen
 END_S = 5.0  # for the service to let go of its standard output
 LAST_S = 5.0  # for the last profile, which is cut short, to be uploaded
 MAX_SHOWN = 200  # profiles of one run at its end, the newest
-MAX_NAMED = 16  # of them, for a person to copy
-ID_DIGITS = 8  # of each: another one with the same is unlikely, and told of
 
 TABLES = ("CPU", "WALL")  # printed at the end, in this order
 
@@ -183,10 +180,10 @@ class Session:
             rows = rows[:MAX_SHOWN]
             for type in TABLES:
                 self._print_table(store, [row for row in rows if row.type == type])
-            if self._open_page:
-                self._open(store, rows)
-            else:
-                _top.write(sys.stderr, ["", "As a page:", "  " + _command(store, rows)])
+            address = "file://" + urllib.parse.quote(self._write_page(store, rows))
+        _top.write(sys.stderr, ["", "As a page: " + address])
+        if self._open_page:
+            _open(address)
 
     def _print_table(self, store, rows):
         if not rows:
@@ -203,20 +200,15 @@ class Session:
         lines = _top.table(profile, title, limit=self._limit, width=width)
         _top.write(sys.stderr, ["", *lines])
 
-    def _open(self, store, rows):
-        """Write the page into the store, in place of the last run's."""
+    def _write_page(self, store, rows):
+        """Into the store, in place of the last run's; returns its path."""
         path = os.path.join(store.directory, self._name + ".html")
         sources = [
             _html.source(store.title(row), store.read(row), self._read(store, row))
             for row in rows
         ]
         _html.write(path, sources)
-        _top.write(sys.stderr, ["", "As a page: " + path])
-        # Not at the top: it is needed here only, and takes milliseconds.
-        import webbrowser
-
-        if not webbrowser.open("file://" + urllib.parse.quote(path)):
-            _serve.complain("there is no browser: open '%s' in one" % path)
+        return path
 
     def _read(self, store, row):
         try:
@@ -225,12 +217,12 @@ class Session:
             raise _store.StoreError("'%s': %s" % (store.path(row), e)) from e
 
 
-def _command(store, rows):
-    """What shows the newest profiles as a page."""
-    command = "python -m googlecloudprofiler show --html page.html --store"
-    ids = [row.id[:ID_DIGITS] for row in rows[:MAX_NAMED]]
-    words = [*command.split(), store.directory, *ids]
-    return " ".join(shlex.quote(word) for word in words)
+def _open(address):
+    # Not at the top: it is needed here only, and takes milliseconds.
+    import webbrowser
+
+    if not webbrowser.open(address):
+        _serve.complain("there is no browser here to open the page")
 
 
 def _fresh_main():
