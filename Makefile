@@ -127,13 +127,27 @@ test-wheels: $(VENV)/neighbours
 	CPROF_WHEELS=dist CPROF_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/wheel \
 		tests/neighbours
 
-# Ten minutes. What it costs to have it is told of the wheel that WHEEL is the path of.
-bench: $(VENV)/installed $(VENV)/test-tools
+# The profilers that ours is measured beside, each in a folder of its own in build/peers,
+# and Python 3.15, which brings one. What cannot be had is left out, and said.
+$(VENV)/peers: requirements/bench.txt requirements/peers.txt $(VENV)/installed \
+		$(VENV)/test-tools
+	$(PIP_INSTALL) -r requirements/bench.txt
+	-tests/interpreters/debian.sh 3.15
+	$(BIN)/python tests/bench/peers.py
+	touch $@
+
+# Half an hour. What it costs to have it is told of the wheel that WHEEL is the path of.
+# With WRITE=docs/benchmarks.md the tables and pictures there are made anew.
+bench: $(VENV)/peers
 	$(BIN)/python -W ignore tests/bench/edges.py
 	$(BIN)/python tests/bench/everywhere.py 1
-	$(BIN)/python tests/bench/cost.py
+	$(BIN)/python tests/bench/truth.py $(addprefix --write=,$(WRITE))
+	$(BIN)/python tests/bench/slowdown.py $(addprefix --write=,$(WRITE))
+	$(BIN)/python tests/bench/cost.py $(addprefix --write=,$(WRITE))
+	$(BIN)/python tests/bench/encoding.py $(addprefix --write=,$(WRITE))
 	$(BIN)/python tests/bench/forks.py 3
-	$(BIN)/python tests/bench/beside.py $(addprefix --ours=,$(WHEEL))
+	$(BIN)/python tests/bench/beside.py $(addprefix --ours=,$(WHEEL)) \
+		$(addprefix --write=,$(WRITE))
 
 # Storms on every Python that is here, for ten minutes or SECONDS, and a thousand rounds,
 # which take two.

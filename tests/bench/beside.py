@@ -19,7 +19,6 @@ import argparse
 import contextlib
 import os
 import pathlib
-import platform
 import re
 import shutil
 import statistics
@@ -35,12 +34,12 @@ import certifi
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(ROOT, "tests", d) for d in ("e2e", "google")]
-sys.path.append(os.path.join(ROOT, "tests", "interpreters"))
 
 import fake_service  # noqa: E402
-import find  # noqa: E402
 import fixtures  # noqa: E402
 import metadata_server  # noqa: E402
+import pages  # noqa: E402
+import peers  # noqa: E402
 import proc  # noqa: E402
 import program  # noqa: E402
 import rest_service  # noqa: E402
@@ -271,20 +270,7 @@ class Bench:
 
     def _install(self, name, requirement):
         site = self._folder / name
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", "--python", self.python.path, "install",
-             "--quiet", "--disable-pip-version-check", "--no-warn-script-location",
-             "--root-user-action=ignore", "--target", str(site), requirement],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            universal_newlines=True,
-            check=False,
-        )
-        if done.returncode:
-            raise NotInstalled(
-                "pip install %s: %s" % (requirement, done.stdout.splitlines()[-1])
-            )
+        peers.install(self.python, requirement, site)
         packages = [*site.glob("*.dist-info"), *site.glob("*.egg-info")]
         self.sizes[name] = len(packages), size_of(site)
         self.versions[name] = requirement.replace("==", " ")
@@ -294,7 +280,7 @@ class Bench:
     def _unless_it_fails(self, what):
         try:
             yield
-        except NotInstalled as e:
+        except peers.NotInstalled as e:
             self.left_out.append("%s is left out (%s)" % (what, e))
 
     def _ask(self, site, text):
@@ -303,10 +289,6 @@ class Bench:
             universal_newlines=True,
             env=dict(program.clean_environment(self._folder), PYTHONPATH=str(site)),
         ).strip()
-
-
-class NotInstalled(Exception):
-    """A package of PyPI's is not to be had here."""
 
 
 def _new(folder):
@@ -387,23 +369,12 @@ def measure_rest(bench, seconds):
         )
 
 
-def table(head, rows):
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| %s |" % " | ".join(cells) for cells in lines]
-
-
-def with_spread(values, digits):
-    """The median and, where they differ, the least and the most."""
-    texts = ["%.*f" % (digits, f(values)) for f in (statistics.median, min, max)]
-    return texts[0] if texts[1] == texts[2] else "%s (%s to %s)" % tuple(texts)
-
-
 def cost_table(found, names):
     """`found` is {name: {key: [value]}}."""
     rows = []
     for key, words, digits, promise in ROWS:
         values = {name: found[name].get(key) for name in names}
-        cells = [with_spread(v, digits) if v else "" for v in values.values()]
+        cells = [pages.with_spread(v, digits) if v else "" for v in values.values()]
         if "original" in values:
             theirs = values["original"] and statistics.median(values["original"])
             ours = statistics.median(values["ours"])
@@ -412,7 +383,7 @@ def cost_table(found, names):
     head = ["", *names]
     if "original" in names:
         head.append("ours / original")
-    return table([*head, "promised", "kept"], rows)
+    return pages.table([*head, "promised", "kept"], rows)
 
 
 def judged(values, promise):
@@ -437,27 +408,14 @@ def thread_table(runs, names):
             seen = [run[thread] for run in runs[name] if thread in run]
             nr = statistics.median_high([nr for nr, _ in seen])
             rows.append(
-                [name, thread, str(nr), with_spread([w for _, w in seen], 2)]
+                [name, thread, str(nr), pages.with_spread([w for _, w in seen], 2)]
             )
-    return table(["", "thread", "how many", "wake-ups a second"], rows)
-
-
-def cpu_model():
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        match = re.search(r"^model name\s*: (.*)$", file.read(), re.MULTILINE)
-    return match.group(1) if match else platform.machine()
+    return pages.table(["", "thread", "how many", "wake-ups a second"], rows)
 
 
 def circumstances(bench, options):
     ours = os.path.basename(options.ours) if options.ours else "the installed package"
-    yield "- %s: %s, %d CPUs, Linux %s, %s; load %.1f when it began" % (
-        time.strftime("%Y-%m-%d"),
-        cpu_model(),
-        os.cpu_count(),
-        platform.release(),
-        " ".join(platform.libc_ver()) or "no glibc",
-        options.load,
-    )
+    yield pages.machine(options.load)
     yield "- Python %s; %s" % (bench.python.label, ours)
     yield "- " + "; ".join("%s: %s" % pair for pair in bench.versions.items())
     yield "- %d starts of each in turn; %d rests of %d s, at once" % (
@@ -497,36 +455,14 @@ def report(options):
     ]
 
 
-def write(page, lines):
-    """Put the lines between the marks of a page."""
-    with open(page, encoding="utf-8") as file:
-        text = file.read()
-    begin, end = "<!-- beside.py: begin -->\n", "<!-- beside.py: end -->\n"
-    head, rest = text.split(begin)
-    tail = rest.split(end)[1]
-    with open(page, "w", encoding="utf-8") as file:
-        file.write(head + begin + "\n".join(lines) + "\n" + end + tail)
-
-
-def choose_python(path):
-    low, high = ORIGINAL_PYTHONS
-    found = [p for p in find.pythons() if p.served and not p.debug]
-    if path:
-        found = [p for p in found if os.path.samefile(p.path, path)]
-        if not found:
-            raise SystemExit("beside.py: %s is no Python that is served" % path)
-    fitting = [p for p in found if low <= p.version[:2] <= high]
-    return max(fitting or found, key=lambda p: p.version)
-
-
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours")
-    parser.add_argument("--python", type=choose_python)
+    parser.add_argument("--python")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write")
     options = parser.parse_args()
-    options.python = options.python or choose_python(None)
+    options.python = peers.choose_python(options.python, *ORIGINAL_PYTHONS)
     options.rounds, options.rests, options.seconds = (
         (3, 1, 5) if options.quick else (15, 3, 60)
     )
@@ -539,7 +475,7 @@ def main():
     lines = report(options)
     print("\n".join(lines))
     if options.write:
-        write(options.write, lines)
+        pages.write(options.write, "beside.py", lines)
 
 
 if __name__ == "__main__":

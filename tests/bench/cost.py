@@ -1,48 +1,42 @@
-"""What the sampler costs: its own CPU, as a share of one core, while it collects.
+"""What sampling costs: the profiler's own CPU, as a share of one core, while it
+collects CPU profiles. Prints Markdown.
 
-Usage: cost.py [SECONDS]. An empty tick (a thread that only sleeps and wakes) is
-measured in the same run, because most of the cost is the wake-up itself.
+Usage: cost.py [--seconds S] [--python PYTHON] [--only NAME,...]
+               [--programs NAME,...] [--write PAGE]
+
+It is what the process, and the profiler's if that is another, use beyond the program's
+own threads, less what the same is with no profiler. What a handler of signals takes
+from a thread is the thread's, and not seen. An empty tick (a thread that only sleeps
+and wakes) is measured, too, because most of ours is the wake-up itself.
 """
 
-import sys
-import threading
+import argparse
+import os
+import shutil
+import tempfile
 import time
 
-from googlecloudprofiler import _native
+import charts
+import pages
+import peers
+import session
 
-PERIOD_NS = 10000000
-DEPTH = 50
+PERIOD_S = 0.01
+# (program of known.py, rates)
+RUNS = [
+    ("nothing", 100),
+    ("1 busy", 100),
+    ("8 busy", 100),
+    ("64 busy", 100),
+    ("1000 idle", 100),
+    ("500 deep", 100),
+    ("8 busy", 1000),
+]
 
 
-def run_deep(work, depth):
-    if depth:
-        run_deep(work, depth - 1)
-    else:
-        work()
-
-
-def own_share(busy, idle, seconds):
-    """Per cent of a core, as the profile's comment says."""
-    stop = threading.Event()
-    flag = []
-
-    def spin():
-        while not flag:
-            pass
-
-    works = [(spin, DEPTH)] * busy + [(stop.wait, 20)] * idle
-    threads = [threading.Thread(target=run_deep, args=work) for work in works]
-    for thread in threads:
-        thread.start()
-    try:
-        data = _native.collect("CPU", int(seconds * 1e9), PERIOD_NS)
-    finally:
-        flag.append(True)
-        stop.set()
-        for thread in threads:
-            thread.join()
-    comment = _native.decode_profile(data)["comments"][0]
-    return float(comment.split("(")[1].split(" ")[0])
+def heading(run):
+    name, hz = run
+    return name if hz == 100 else "%s, %d Hz" % (name, hz)
 
 
 def empty_share(seconds):
@@ -50,17 +44,83 @@ def empty_share(seconds):
     begin = time.thread_time()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        time.sleep(PERIOD_NS / 1e9)
+        time.sleep(PERIOD_S)
     return 100 * (time.thread_time() - begin) / seconds
 
 
+def own_share(contender, run, seconds):
+    """Per cent of a core, or why there is none."""
+    folder = tempfile.mkdtemp()
+    name, hz = run
+    try:
+        with session.Session(contender, folder, os.sched_getaffinity(0)) as s:
+            s.begin("CPU", hz, seconds)
+            before = s.outside_cpu_s()
+            own = s.ask("run", name, seconds)["own"] + s.outside_cpu_s() - before
+            s.end()
+            return 100 * own / seconds
+    except session.Died as e:
+        return str(e)
+    finally:
+        shutil.rmtree(folder)
+
+
+def findings(options):
+    """{(contender, run): per cent, or why there is none}."""
+    found = {}
+    for run in options.runs:
+        without = own_share(peers.nothing(options.python), run, options.seconds)
+        for contender in options.contenders:
+            share = own_share(contender, run, options.seconds)
+            found[contender, run] = (
+                share if isinstance(share, str) else share - without)
+    return found
+
+
+def cell(value):
+    return value if isinstance(value, str) else "%.2f" % value
+
+
+def lines_of(found, options):
+    yield pages.machine(options.load)
+    yield "- %g s of each, on all CPUs; an empty tick (in Python) takes %.2f" % (
+        options.seconds, empty_share(options.seconds))
+    for words in options.left_out:
+        yield "- " + words
+    yield ""
+    yield from pages.table(
+        ["% of a core", *map(heading, options.runs)],
+        [[c.label(), *(cell(found[c, run]) for run in options.runs)]
+         for c in options.contenders])
+
+
+def draw(found, options, folder):
+    groups = [
+        (heading(run), [(c.label(), max(found[c, run], 0)) for c in options.contenders
+                        if not isinstance(found[c, run], str)])
+        for run in options.runs]
+    charts.bars(os.path.join(folder, "cost.svg"), "Own CPU, % of a core", groups)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=2)
+    peers.add_arguments(parser)
+    options = parser.parse_args()
+    peers.choose(options)
+    options.runs = [
+        r for r in RUNS if not options.programs or r[0] in options.programs]
+    return options
+
+
 def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 5
-    threading.stack_size(256 * 1024)
-    print("%-24s %6.2f %% of a core" % ("empty tick (in Python)", empty_share(seconds)))
-    for busy, idle in ((0, 0), (1, 0), (8, 0), (64, 0), (1, 1000)):
-        print("%-24s %6.2f %% of a core" % (
-            "%d busy, %d idle" % (busy, idle), own_share(busy, idle, seconds)))
+    options = arguments()
+    found = findings(options)
+    lines = list(lines_of(found, options))
+    print("\n".join(lines))
+    if options.write:
+        pages.write(options.write, "cost.py", lines)
+        draw(found, options, os.path.join(os.path.dirname(options.write), "benchmarks"))
 
 
 if __name__ == "__main__":

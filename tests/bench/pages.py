@@ -1,0 +1,47 @@
+"""Markdown of a page of docs/: tables, the machine, and what stands between marks."""
+
+import os
+import platform
+import re
+import statistics
+import time
+
+
+def table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| %s |" % " | ".join(cells) for cells in lines]
+
+
+def with_spread(values, digits):
+    """The median and, where they differ, the least and the most."""
+    texts = ["%.*f" % (digits, f(values)) for f in (statistics.median, min, max)]
+    return texts[0] if texts[1] == texts[2] else "%s (%s to %s)" % tuple(texts)
+
+
+def cpu_model():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        match = re.search(r"^model name\s*: (.*)$", file.read(), re.MULTILINE)
+    return match.group(1) if match else platform.machine()
+
+
+def machine(load):
+    """The line that says when and on what; `load` is of before."""
+    return "- %s: %s, %d CPUs, Linux %s, %s; load %.1f when it began" % (
+        time.strftime("%Y-%m-%d"),
+        cpu_model(),
+        os.cpu_count(),
+        platform.release(),
+        " ".join(platform.libc_ver()) or "no glibc",
+        load,
+    )
+
+
+def write(page, name, lines):
+    """Put the lines between the marks that the script `name` has in a page."""
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    begin, end = "<!-- %s: begin -->\n" % name, "<!-- %s: end -->\n" % name
+    head, rest = text.split(begin)
+    tail = rest.split(end)[1]
+    with open(page, "w", encoding="utf-8") as file:
+        file.write(head + begin + "\n".join(lines) + "\n" + end + tail)
