@@ -5,13 +5,14 @@ Usage: cost.py [--seconds S] [--python PYTHON] [--only NAME,...]
                [--programs NAME,...] [--write PAGE]
 
 It is what the process, and the profiler's if that is another, use beyond the program's
-own threads, less what the same is with no profiler. What a handler of signals takes
+own threads; "nothing" is the same with no profiler. What a handler of signals takes
 from a thread is the thread's, and not seen. An empty tick (a thread that only sleeps
 and wakes) is measured, too, because most of ours is the wake-up itself.
 """
 
 import argparse
 import os
+import random
 import shutil
 import tempfile
 import time
@@ -56,9 +57,10 @@ def own_share(contender, run, seconds):
         with session.Session(contender, folder, os.sched_getaffinity(0)) as s:
             s.begin("CPU", hz, seconds)
             before = s.outside_cpu_s()
-            own = s.ask("run", name, seconds)["own"] + s.outside_cpu_s() - before
+            said = s.ask("run", name, seconds)
+            own = said["own"] + s.outside_cpu_s() - before
             s.end()
-            return 100 * own / seconds
+            return 100 * own / said["elapsed"]
     except session.Died as e:
         return str(e)
     finally:
@@ -67,14 +69,11 @@ def own_share(contender, run, seconds):
 
 def findings(options):
     """{(contender, run): per cent, or why there is none}."""
-    found = {}
-    for run in options.runs:
-        without = own_share(peers.nothing(options.python), run, options.seconds)
-        for contender in options.contenders:
-            share = own_share(contender, run, options.seconds)
-            found[contender, run] = (
-                share if isinstance(share, str) else share - without)
-    return found
+    return {
+        (contender, run): own_share(contender, run, options.seconds)
+        for run in options.runs
+        for contender in random.sample(options.contenders, len(options.contenders))
+    }
 
 
 def cell(value):
@@ -108,6 +107,7 @@ def arguments():
     peers.add_arguments(parser)
     options = parser.parse_args()
     peers.choose(options)
+    options.contenders.insert(0, peers.nothing(options.python))
     options.runs = [
         r for r in RUNS if not options.programs or r[0] in options.programs]
     return options

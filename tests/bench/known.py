@@ -182,7 +182,7 @@ def recurse(depth, function, *arguments):
 
 
 def spins(depth):
-    return lambda meter: meter.run(recurse, depth, burn, min(0.1, meter.left_s))
+    return lambda meter: meter.run(recurse, depth, burn, 1e-3)
 
 
 def idles(depth):
@@ -209,7 +209,8 @@ PROGRAMS = {
 
 def run(name, seconds):
     """Run a program for so long: {"cpu": {function: seconds}, "wall": the same,
-    "own": CPU seconds of the process beyond those of the program's threads}.
+    "own": CPU seconds of the process beyond those of the program's threads,
+    "elapsed": seconds, some more where threads wait for their last turn}.
 
     CPU that a signal handler takes from a thread counts as the thread's.
     """
@@ -230,12 +231,13 @@ def run(name, seconds):
     for one_of_them in threads:
         one_of_them.start()
     before = not_of(threads)
-    until = time.monotonic() + seconds
+    begin = time.monotonic()
     for meter in meters:
-        meter.until = until
+        meter.until = begin + seconds
     go.set()
     at_end.wait()
     own = not_of(threads) - before
+    elapsed = time.monotonic() - begin
     done.set()
     for one_of_them in threads:
         one_of_them.join()
@@ -243,6 +245,7 @@ def run(name, seconds):
         "cpu": sum((m.cpu for m in meters), collections.Counter()),
         "wall": sum((m.wall for m in meters), collections.Counter()),
         "own": own,
+        "elapsed": elapsed,
     }
 
 

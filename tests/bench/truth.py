@@ -112,8 +112,9 @@ def measure(contender, run, cpus, seconds, finding):
             said = s.ask("run", name, seconds)
             own = said["own"] + s.outside_cpu_s() - before
             s.end()
-            finding.add(said[{"CPU": "cpu", "WALL": "wall"}[kind]], s.stacks(), own,
-                        seconds)
+            finding.add(
+                said[{"CPU": "cpu", "WALL": "wall"}[kind]], s.stacks(), own,
+                said["elapsed"])
     except session.Died as e:
         finding.failure = str(e)
     finally:
