@@ -103,7 +103,7 @@ def draw(found, options, folder):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--seconds", type=float, default=1)
     peers.add_arguments(parser)
     options = parser.parse_args()
     peers.choose(options)

@@ -119,8 +119,8 @@ def draw(found, options, folder):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=0.7)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.5)
     peers.add_arguments(parser)
     options = parser.parse_args()
     peers.choose(options)
