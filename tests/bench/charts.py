@@ -12,7 +12,7 @@ STYLE = """
   text { font: 12px sans-serif } .title { font-weight: bold }
 """
 WIDTH = 760
-LABEL = 210  # where bars begin
+LABEL = 230  # where bars begin
 VALUE = 90  # room for the figure behind the longest
 ROW = 18
 GAP = 14

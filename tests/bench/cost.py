@@ -81,11 +81,9 @@ def cell(value):
 
 
 def lines_of(found, options):
-    yield pages.machine(options.load)
-    yield "- %g s of each, on all CPUs; an empty tick (in Python) takes %.2f" % (
+    words = "%g s of each, on all CPUs; an empty tick (in Python) takes %.2f" % (
         options.seconds, empty_share(options.seconds))
-    for words in options.left_out:
-        yield "- " + words
+    yield from peers.circumstances(options, words)
     yield ""
     yield from pages.table(
         ["% of a core", *map(heading, options.runs)],

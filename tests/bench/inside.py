@@ -6,8 +6,10 @@ import os
 import threading
 import time
 
-# More than a program runs, for a window whose length is to be told before it begins.
+# For a profiler to have begun.
 MARGIN_S = 0.3
+# What a program may take longer than it should, for a window that is told its length.
+DELAY_S = 0.7
 
 
 class Nothing:
@@ -25,7 +27,7 @@ class Window:
         collect = self.collector(kind, hz)
 
         def work():
-            data = collect(int((seconds + 2 * MARGIN_S) * 1e9))
+            data = collect(int((MARGIN_S + seconds + DELAY_S) * 1e9))
             with open(path + ".pprof", "wb") as file:
                 file.write(data)
 

@@ -18,6 +18,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT / "tests" / d) for d in ("e2e", "interpreters")]
 
 import find  # noqa: E402
+import pages  # noqa: E402
 import records  # noqa: E402
 
 REQUIREMENTS = ROOT / "requirements" / "peers.txt"
@@ -192,6 +193,19 @@ def requirements():
     for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             yield line.partition("==")[0], line
+
+
+def circumstances(options, words):
+    """The lines that say when, where, on what and how; `words` are the script's."""
+    from googlecloudprofiler.__version__ import __version__
+
+    labels = {c.python.label: None for c in options.contenders}
+    command = [os.path.relpath(sys.argv[0], str(ROOT)), *sys.argv[1:]]
+    yield pages.machine(options.load)
+    yield "- ours: %s; Python %s" % (__version__, ", ".join(labels))
+    yield "- `%s`: %s" % (" ".join(command), words)
+    for line in options.left_out:
+        yield "- " + line
 
 
 def folder_of(python, requirement):

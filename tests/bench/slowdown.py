@@ -95,11 +95,9 @@ def cell(value):
 
 
 def lines_of(found, options):
-    yield pages.machine(options.load)
-    yield "- %d pairs of %g s for each; per cent more time, with the 95 %% interval" % (
+    words = "%d pairs of %g s for each; per cent more time, with the 95 %% interval" % (
         options.pairs, options.seconds)
-    for words in options.left_out:
-        yield "- " + words
+    yield from peers.circumstances(options, words)
     yield ""
     yield from pages.table(
         ["", *options.chores],

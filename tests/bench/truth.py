@@ -30,7 +30,7 @@ WORDS = {
     "bursts": "bursts of 0.1 to 0.6 ms",
     "sleepers": "1 ms of 10, in 6 threads",
     "held": "C that holds the GIL",
-    "released": "threads without it",
+    "released": "C without the GIL",
 }
 SHARES = tuple(WORDS)
 # (program, kind, rate), and what may be asked of it.
@@ -222,14 +222,6 @@ def expected(found, run):
     return " / ".join(texts)
 
 
-def circumstances(options):
-    yield pages.machine(options.load)
-    yield "- %d times %g s of each program, on one core / on two" % (
-        options.rounds, options.seconds)
-    for words in options.left_out:
-        yield "- " + words
-
-
 def draw(found, options, folder):
     """A picture of the share errors, the worse of one core and two."""
     groups = []
@@ -260,7 +252,9 @@ def arguments():
 def main():
     options = arguments()
     found = findings(options)
-    lines = [*circumstances(options), *tables(found, options)]
+    words = "%d times %g s of each program, on one core / on two" % (
+        options.rounds, options.seconds)
+    lines = [*peers.circumstances(options, words), *tables(found, options)]
     print("\n".join(lines))
     if options.write:
         pages.write(options.write, "truth.py", lines)
