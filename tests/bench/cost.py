@@ -91,12 +91,12 @@ def lines_of(found, options):
          for c in options.contenders])
 
 
-def draw(found, options, folder):
+def draw(found, options, path):
     groups = [
         (heading(run), [(c.label(), max(found[c, run], 0)) for c in options.contenders
                         if not isinstance(found[c, run], str)])
         for run in options.runs]
-    charts.bars(os.path.join(folder, "cost.svg"), "Own CPU, % of a core", groups)
+    charts.bars(path, "Own CPU, % of a core", groups)
 
 
 def arguments():
@@ -117,8 +117,9 @@ def main():
     lines = list(lines_of(found, options))
     print("\n".join(lines))
     if options.write:
-        pages.write(options.write, "cost.py", lines)
-        draw(found, options, os.path.join(os.path.dirname(options.write), "benchmarks"))
+        path, shown = pages.picture(options.write, "cost.svg")
+        draw(found, options, path)
+        pages.write(options.write, "cost.py", [*lines, "", shown])
 
 
 if __name__ == "__main__":

@@ -36,6 +36,14 @@ def machine(load):
     )
 
 
+def picture(page, name):
+    """(where a picture of a page goes, what the page says to show it)."""
+    folder = os.path.join(os.path.dirname(page), "benchmarks")
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, name), "![%s](benchmarks/%s)" % (
+        name.partition(".")[0], name)
+
+
 def write(page, name, lines):
     """Put the lines between the marks that the script `name` has in a page."""
     with open(page, encoding="utf-8") as file:

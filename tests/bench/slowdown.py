@@ -105,14 +105,13 @@ def lines_of(found, options):
          for c in options.contenders])
 
 
-def draw(found, options, folder):
+def draw(found, options, path):
     groups = [
         (chore, [
             (c.label(), max(found[c, chore][0], 0), found[c, chore][1:])
             for c in options.contenders if not isinstance(found[c, chore], str)])
         for chore in options.chores]
-    charts.bars(os.path.join(folder, "slowdown.svg"),
-                "Slow-down, per cent, with its 95 % interval", groups)
+    charts.bars(path, "Slow-down, per cent, with its 95 % interval", groups)
 
 
 def arguments():
@@ -134,8 +133,9 @@ def main():
     lines = list(lines_of(found, options))
     print("\n".join(lines))
     if options.write:
-        pages.write(options.write, "slowdown.py", lines)
-        draw(found, options, os.path.join(os.path.dirname(options.write), "benchmarks"))
+        path, shown = pages.picture(options.write, "slowdown.svg")
+        draw(found, options, path)
+        pages.write(options.write, "slowdown.py", [*lines, "", shown])
 
 
 if __name__ == "__main__":

@@ -222,7 +222,7 @@ def expected(found, run):
     return " / ".join(texts)
 
 
-def draw(found, options, folder):
+def draw(found, options, path):
     """A picture of the share errors, the worse of one core and two."""
     groups = []
     for column in TABLES["Share error, points"]:
@@ -233,8 +233,7 @@ def draw(found, options, folder):
             if values and None not in values:
                 bars.append((contender.label(), max(values)))
         groups.append((column.head, bars))
-    charts.bars(os.path.join(folder, "shares.svg"),
-                "Share error, points (the worse of one core and two)", groups)
+    charts.bars(path, "Share error, points (the worse of one core and two)", groups)
 
 
 def arguments():
@@ -257,8 +256,9 @@ def main():
     lines = [*peers.circumstances(options, words), *tables(found, options)]
     print("\n".join(lines))
     if options.write:
-        pages.write(options.write, "truth.py", lines)
-        draw(found, options, os.path.join(os.path.dirname(options.write), "benchmarks"))
+        path, shown = pages.picture(options.write, "shares.svg")
+        draw(found, options, path)
+        pages.write(options.write, "truth.py", [*lines, "", shown])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import collections
 import os
+import shutil
 import sys
 import xml.etree.ElementTree
 
@@ -11,6 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.append(os.path.join(ROOT, "tests", "bench"))
 
 import charts  # noqa: E402
+import pages  # noqa: E402
 import peers  # noqa: E402
 import receiver  # noqa: E402
 import slowdown  # noqa: E402
@@ -94,6 +96,22 @@ def test_a_chart_is_svg_for_light_and_dark_with_every_value(tmp_path):
     said = ["".join(t.itertext()) for t in root.iter("{http://www.w3.org/2000/svg}text")]
     assert said == ["a < b", "steady", "ours", "1.25", "theirs", "70"]
     assert "prefers-color-scheme: dark" in text
+
+
+WRITERS = ("truth.py", "slowdown.py", "cost.py", "encoding.py", "beside.py")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_page_has_a_place_for_what_a_script_writes(tmp_path, name):
+    page = str(tmp_path / "page.md")
+    shutil.copy(os.path.join(ROOT, "docs", "benchmarks.md"), page)
+    path, shown = pages.picture(page, "some.svg")
+    pages.write(page, name, ["one", shown])
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    marks = "<!-- %s: begin -->\n%s<!-- %s: end -->\n"
+    assert marks % (name, "one\n![some](benchmarks/some.svg)\n", name) in text
+    assert os.path.dirname(path) == str(tmp_path / "benchmarks")
 
 
 def test_our_profile_of_a_program_is_what_the_program_knows():
