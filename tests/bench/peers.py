@@ -41,7 +41,7 @@ def install(python, requirement, site):
     done = subprocess.run(
         [sys.executable, "-m", "pip", "--python", python.path, "install",
          "--quiet", "--disable-pip-version-check", "--no-warn-script-location",
-         "--root-user-action=ignore", "--target", str(site), requirement],
+         "--root-user-action=ignore", "--target", str(site), *requirement.split()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -153,10 +153,9 @@ def austin(name, python, folder):
                 "%dus" % (1e6 / hz), "--output", path, *cpu]
 
     def read(path, kind, hz):
-        library = next(folder.parent.glob("austin-python==*"))
         subprocess.run(
-            [python.path, str(library / "bin" / "mojo2austin"), path, path + ".txt"],
-            env=dict(os.environ, PYTHONPATH=str(library)), check=True)
+            [python.path, str(folder / "bin" / "mojo2austin"), path, path + ".txt"],
+            env=dict(os.environ, PYTHONPATH=str(folder)), check=True)
         return records.read_collapsed(path + ".txt", r".+:(.+):\d+", 1e-6)
 
     return outside(name, python, command, read)
@@ -184,12 +183,11 @@ PEERS = {
     ],
     "py-spy": [py_spy],
     "austin-dist": [austin],
-    "austin-python": [],  # austin() knows what for
 }
 
 
 def requirements():
-    """Pairs (name, requirement)."""
+    """Pairs (name, what to install)."""
     for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             yield line.partition("==")[0], line
@@ -222,7 +220,7 @@ def contenders(python):
             left_out.append(
                 "%s is not installed for Python %s" % (requirement, python.label))
             continue
-        words = requirement.replace("==", " ")
+        words = requirement.split()[0].replace("==", " ")
         found += [make(words, python, folder) for make in PEERS[name]]
     newest = choose_python(None, (3, 15), (3, 15))
     if newest.version >= (3, 15):

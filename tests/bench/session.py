@@ -131,7 +131,10 @@ class Session:
         """What the profiler wrote of what was between begin() and end()."""
         if self._receiver:
             self._receiver.save(self._path)
-        return self.contender.read(self._path, *self._what)
+        try:
+            return self.contender.read(self._path, *self._what)
+        except (OSError, ValueError, subprocess.CalledProcessError) as e:
+            raise Died("no profile: %s" % e) from e
 
 
 def ending(status):
