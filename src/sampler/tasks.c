@@ -163,3 +163,24 @@ enum cprof_task_state cprof_task_state(
 	return state && state[1] == ' ' && state[2] == 'R' ? CPROF_TASK_RUNNING
 							   : CPROF_TASK_UNKNOWN;
 }
+
+int64_t cprof_task_switched_ns(int32_t tid)
+{
+	static const char key[] = "se.exec_start";
+	char text[512], *end;
+	ssize_t n = read_task_file(tid, "sched", text, sizeof(text) - 1);
+	const char *at;
+	int64_t ms;
+
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	at = strstr(text, key);
+	at = at ? strchr(at, ':') : NULL;
+	if (!at)
+		return -1;
+	/* Milliseconds, and six digits behind the point. */
+	ms = strtol(at + 1, &end, 10);
+	return *end == '.' ? ms * CPROF_NS_PER_MS + strtol(end + 1, NULL, 10)
+			   : -1;
+}

@@ -54,4 +54,10 @@ enum cprof_task_state {
 enum cprof_task_state cprof_task_state(
 	int32_t tid, uintptr_t runtime, size_t runtime_bytes);
 
+/*
+ * When a thread was last on a CPU, by the scheduler's own clock (se.exec_start
+ * of its `sched` file); -1 where /proc does not tell. Some 20 us.
+ */
+int64_t cprof_task_switched_ns(int32_t tid);
+
 #endif

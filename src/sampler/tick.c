@@ -182,7 +182,7 @@ static bool used_little(
 {
 	return t->cpu_seen_ns >= 0 && t->cpu_now_ns >= 0 &&
 	       t->cpu_now_ns - t->cpu_seen_ns <=
-		       (w->wall_ns - t->visited_wall_ns) / 32;
+		       (w->wall_ns - t->visited_wall_ns) / 100;
 }
 
 /* `holder` is the state that has the GIL, where one word tells (to 3.11). */
@@ -284,27 +284,26 @@ static void read_state(const struct cprof_window *w, struct cprof_live *t)
 
 /*
  * Was the thread on a CPU when it was looked at? Certainly if its clock went on
- * during the look. Else the sampler itself may have taken its CPU: then the
- * thread used CPU lately, can go on at once (if that is told), and was not just
- * waiting for the GIL to come. Where it was not, wall time is that of what it
- * waited for.
+ * during the look. Else the sampler itself may have taken its CPU, if it used
+ * some since the last look and could go on at once (if that is told): it is one
+ * of those that `taken` is asked about, and `used_ns` is returned. Where it was
+ * not on a CPU, wall time is that of what it waited for.
  */
-static void find_state(const struct cprof_window *w, struct cprof_live *t,
+static int64_t find_state(const struct cprof_window *w, struct cprof_live *t,
 	int64_t before_ns, int64_t after_ns)
 {
 	int64_t used_ns = before_ns - t->cpu_last_ns;
-	int64_t elapsed_ns = w->wall_ns - t->visited_wall_ns;
-	bool likely =
-		used_ns > 0 && (t->holds_gil || used_ns >= elapsed_ns / 2);
 
 	t->state_guessed = false;
 	t->on_cpu = after_ns > before_ns;
 	t->state = t->on_cpu ? CPROF_TASK_RUNNING : CPROF_TASK_UNKNOWN;
-	if (t->on_cpu || (!likely && w->kind == CPROF_SAMPLER_CPU))
-		return;
+	if (t->on_cpu || (used_ns <= 0 && w->kind == CPROF_SAMPLER_CPU))
+		return 0;
 	read_state(w, t);
-	t->on_cpu = likely && (t->state == CPROF_TASK_RUNNING ||
-				      w->senses.told == CPROF_TASKS_NOTHING);
+	return t->state == CPROF_TASK_RUNNING ||
+			       w->senses.told == CPROF_TASKS_NOTHING
+		       ? used_ns
+		       : 0;
 }
 
 /*
@@ -324,26 +323,45 @@ static void find_state_again(
 	t->state_guessed = how == LOOK_SAME;
 }
 
-/* Charge the time since the last visit to the stack that was seen now. */
-static void charge(struct cprof_window *w, struct cprof_live *t, bool cpu)
+/*
+ * Charge the time since the last visit to the stack that was seen now. Returns
+ * the ticks that this look stands for.
+ */
+static uint32_t charge(struct cprof_window *w, struct cprof_live *t)
 {
-	struct cprof_seen *seen = &w->seen[t->seen];
 	uint32_t ticks = w->period - t->visited_period;
 
 	t->tally->in[t->state].ticks += ticks;
 	t->tally->in[t->state].wall_ns += w->wall_ns - t->visited_wall_ns;
 	t->visited_period = w->period;
 	t->visited_wall_ns = w->wall_ns;
-	if (cpu) {
-		t->tally->cpu_ticks += ticks;
-		seen->cpu_ticks += ticks;
-		seen->cpu_looks++;
-	}
+	return ticks;
+}
+
+/* And that it was on a CPU. */
+static void charge_cpu(
+	struct cprof_window *w, const struct cprof_live *t, uint32_t ticks)
+{
+	struct cprof_seen *seen = &w->seen[t->seen];
+
+	t->tally->cpu_ticks += ticks;
+	seen->cpu_ticks += ticks;
+	seen->cpu_looks++;
+}
+
+static void charge_taken(struct cprof_window *w)
+{
+	const struct cprof_taken_one *one =
+		cprof_taken_find(&w->taken, w->last_ns);
+
+	if (one)
+		charge_cpu(w, &w->live[one->live], one->ticks);
 }
 
 static void walk(struct cprof_window *w, struct cprof_live *t)
 {
-	int64_t before_ns = read_cpu(w, t), after_ns;
+	int64_t before_ns = read_cpu(w, t), after_ns, used_ns, elapsed_ns;
+	uint32_t ticks;
 	enum cprof_walk how =
 		cprof_walk(w->walker, &t->ref, t->hint, w->tick, w->stack);
 
@@ -352,20 +370,34 @@ static void walk(struct cprof_window *w, struct cprof_live *t)
 		return;
 	}
 	after_ns = read_cpu(w, t);
-	find_state(w, t, before_ns, after_ns);
+	used_ns = find_state(w, t, before_ns, after_ns);
+	elapsed_ns = w->wall_ns - t->visited_wall_ns;
 	t->cpu_seen_ns = t->hint->print ? before_ns : -1;
 	t->cpu_last_ns = after_ns;
 	t->tally = cprof_stacks_tally(w->stacks, t->seen, w->stack);
-	charge(w, t, t->on_cpu);
+	ticks = charge(w, t);
+	if (t->on_cpu)
+		charge_cpu(w, t, ticks);
+	else if (used_ns > 0 && w->taken.nr < CPROF_MAX_TAKEN)
+		w->taken.one[w->taken.nr++] = (struct cprof_taken_one){
+			.tid = w->seen[t->seen].tid,
+			.live = (uint32_t)(t - w->live),
+			.ticks = ticks,
+			.used_ns = used_ns,
+			.busy = used_ns >= elapsed_ns / 2,
+			.holds_gil = t->holds_gil,
+		};
 }
 
 static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
 {
+	uint32_t ticks;
+
 	switch (how) {
 	case LOOK_STILL:
 		t->still_looks++;
 		find_state_again(w, t, how);
-		charge(w, t, false);
+		charge(w, t);
 		break;
 	case LOOK_SAME:
 		t->still_looks = t->cpu_now_ns == t->cpu_seen_ns
@@ -373,7 +405,9 @@ static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
 					 : 0;
 		t->cpu_seen_ns = t->cpu_last_ns = t->cpu_now_ns;
 		find_state_again(w, t, how);
-		charge(w, t, t->on_cpu);
+		ticks = charge(w, t);
+		if (t->on_cpu)
+			charge_cpu(w, t, ticks);
 		break;
 	case LOOK_MOVED:
 		t->still_looks = 0;
@@ -463,6 +497,7 @@ void cprof__window_tick(
 	int64_t elapsed_ns = now_ns - w->last_ns;
 
 	w->tick++;
+	w->taken.nr = 0;
 	w->weight_periods = periods;
 	w->period += periods;
 	w->last_ns = now_ns;
@@ -487,6 +522,7 @@ void cprof__window_tick(
 
 		visit(w, t, (enum look)w->looks[i]);
 		if (w->closing && w->looks[i] == LOOK_NOT_DUE && t->tally)
-			charge(w, t, false); /* no room to look once more */
+			charge(w, t); /* no room to look once more */
 	}
+	charge_taken(w);
 }

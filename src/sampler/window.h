@@ -16,6 +16,7 @@
 #include "sampler/sampler.h"
 #include "sampler/senses.h"
 #include "sampler/stacks.h"
+#include "sampler/taken.h"
 #include "sampler/tasks.h"
 
 /*
@@ -87,6 +88,7 @@ struct cprof_window {
 	bool list_stale; /* something did not fit: read the list anew */
 	bool closing;	 /* this tick is the last: look at everybody */
 	struct cprof_senses senses;
+	struct cprof_taken taken; /* in the tick that runs */
 
 	/* The kernel's threads when the window opened, if all are known. */
 	struct cprof_task *task;

@@ -100,6 +100,66 @@ def test_cpu_shares_are_right_within_five_points(service, launch, text):
     assert error <= 0.05, found
 
 
+RELEASED = """
+import hashlib
+import sys
+import threading
+import time
+import zlib
+import googlecloudprofiler
+
+BLOCK = bytes(range(256)) * 4096
+go_on = True
+spent = {}
+
+def digest():
+    hashlib.sha256(BLOCK).digest()
+
+def deflate():
+    zlib.compress(BLOCK, 6)
+
+def python():
+    n = 1
+    for _ in range(50000):
+        n = n * 31 % 1000003
+
+def work(function):
+    inside = 0
+    begin = time.thread_time()
+    while go_on:
+        before = time.thread_time()
+        function()
+        inside += time.thread_time() - before
+    spent[function.__name__] = inside
+    spent["work"] = spent.get("work", 0) + time.thread_time() - begin - inside
+
+threads = [threading.Thread(target=work, args=(f,)) for f in (digest, deflate, python)]
+for t in threads:
+    t.start()
+googlecloudprofiler.start(service="web", period_ms=4)
+sys.stdin.readline()
+go_on = False
+for t in threads:
+    t.join()
+print(*("%s=%f" % item for item in spent.items()))
+"""
+
+
+def test_time_in_c_without_the_gil_is_not_charged_where_it_is_held(service, launch):
+    """A thread whose CPU the sampler took counted only where it held the GIL."""
+    service.on_create.append(assign("CPU", SECONDS))
+    program = launch(RELEASED, service=service)
+    read = Read(service.wait_updated(1)[0].request.profile.profile_bytes)
+    program.say()
+    spent = dict(item.split("=") for item in program.line().split())
+    assert program.end() == 0
+    total = sum(map(float, spent.values()))
+    found = {n: read.share_with(lambda f, n=n: f[0] == n) for n in spent}
+    found["work"] -= sum(found[n] for n in spent if n != "work")
+    error = sum(abs(found[n] - float(spent[n]) / total) for n in spent) / 2
+    assert error <= 0.1, (found, spent)
+
+
 BLOCKERS = {
     "lock": "lock.acquire(timeout=60)",
     "join": "threading.Thread(target=time.sleep, args=(60,), daemon=True)"
