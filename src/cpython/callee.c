@@ -182,14 +182,9 @@ bool cprof_callees_waits(const struct cprof_callees *c,
 }
 
 /*
- * To 3.12, NULL and what is called, or a method and its object; later, what is
- * called and NULL, or the same. Tags of 3.14 are no part of it.
+ * To 3.12 the words are NULL and what is called, or a method and its object;
+ * later what is called and NULL, or the same. So both is a method.
  */
-static uintptr_t object_of(const struct cprof_call *call)
-{
-	return call->words[0] ? call->words[0] : call->words[1];
-}
-
 static bool has_self(const struct cprof_call *call)
 {
 	return call->words[0] && call->words[1];
@@ -513,6 +508,21 @@ static bool same(const struct cprof_callees *c, const struct callee *k, int at)
 	return true;
 }
 
+int cprof_callees_want(struct cprof_callees *c, uintptr_t object)
+{
+	const struct callee *k = known(c, object);
+
+	return k ? want(c, k) : -1;
+}
+
+bool cprof_callees_same(
+	const struct cprof_callees *c, uintptr_t object, int handle)
+{
+	const struct callee *k = known(c, object);
+
+	return k && same(c, k, handle);
+}
+
 /* What a look at the frame puts on the list. */
 struct look {
 	int frame, words;
@@ -599,9 +609,10 @@ uint32_t cprof_callees_find(
 		(!cprof_callees_where(c, call) || !call->at ||
 			!look_at_call(c, call)))
 		return CPROF_NO_CALLEE;
-	object = object_of(call);
+	object = cprof_callees_object(call);
 	k = known(c, object);
-	if (!k || k->first_tick >= tick || !same_now(c, k)) {
+	if (!k || k->first_tick >= tick ||
+		(call->same != object && !same_now(c, k))) {
 		k = learn(c, object, tick);
 		if (!k || !confirm(c, call, k))
 			return CPROF_NO_CALLEE;

@@ -48,6 +48,7 @@ struct cprof_call {
 	int32_t instr;
 	uintptr_t at;	    /* where what it calls lies; 0: unknown */
 	uintptr_t words[2]; /* what lay there, once that is known; or zeros */
+	uintptr_t same;	    /* an object that was the known one after that */
 };
 
 /* Where to look for what the frame calls. False if it is known to call nothing.
@@ -68,6 +69,21 @@ static inline void cprof_callees_words(const void *copy, uintptr_t words[2])
  */
 bool cprof_callees_waits(const struct cprof_callees *c,
 	const struct cprof_call *call, uintptr_t stackpointer);
+
+/*
+ * Put an object that may be called, and is known, on the list of the peek, to
+ * be seen behind the frame; returns a handle for cprof_callees_same(). Any
+ * address is allowed.
+ */
+int cprof_callees_want(struct cprof_callees *c, uintptr_t object);
+bool cprof_callees_same(
+	const struct cprof_callees *c, uintptr_t object, int handle);
+
+/* What is called, of the two words. */
+static inline uintptr_t cprof_callees_object(const struct cprof_call *call)
+{
+	return call->words[0] ? call->words[0] : call->words[1];
+}
 
 /*
  * The number of the C function that `call` is in; CPROF_NO_CALLEE if it is in

@@ -28,6 +28,7 @@ struct cprof_walker {
 	struct cprof_gather gather;
 	/* The chain that counts, and one that is being looked at. */
 	struct cprof_raw_chain chain, now;
+	int callee_handle; /* of what the leaf called before */
 	struct verdict verdict[CPROF_MAX_CODES];
 	int handle[2][CHECK_MAX];
 	int place[CHECK_MAX];
@@ -94,6 +95,9 @@ static int shared_from_root(
 static void want_hinted(
 	struct cprof_walker *w, const struct cprof_chain_hint *hint)
 {
+	w->callee_handle = -1;
+	if (w->callees && hint->callee)
+		w->callee_handle = cprof_callees_want(w->callees, hint->callee);
 	for (int i = 0; i < hint->place_nr; i++) {
 		w->place[i] = (int)hint->place[i];
 		w->handle[0][i] =
@@ -439,7 +443,8 @@ static void save_places(struct cprof_walker *w, struct cprof_chain_hint *hint)
  * What the copies that settled show of a call at the leaf, before the next ones
  * come; false if there is none. The code of the leaf is not proven yet.
  */
-static bool find_call(const struct cprof_walker *w, struct cprof_call *ret)
+static bool find_call(const struct cprof_walker *w,
+	const struct cprof_chain_hint *hint, struct cprof_call *ret)
 {
 	const struct cprof_raw_frame *leaf = &w->chain.frame[0];
 	const void *at;
@@ -467,31 +472,37 @@ static bool find_call(const struct cprof_walker *w, struct cprof_call *ret)
 		     : NULL;
 	if (at)
 		cprof_callees_words(at, ret->words);
+	if (cprof_callees_same(w->callees, hint->callee, w->callee_handle))
+		ret->same = hint->callee;
 	return true;
 }
 
-/* The C function that the leaf calls, once it is known what the leaf runs. */
-static void put_callee(struct cprof_walker *w, struct cprof_call *call,
+/*
+ * The C function that the leaf calls, once it is known what the leaf runs.
+ * False if it calls none.
+ */
+static bool put_callee(struct cprof_walker *w, struct cprof_call *call,
 	int standing, uint32_t tick, struct cprof_stack *ret)
 {
 	const struct cprof_raw_frame *leaf = &w->chain.frame[0];
 	uint32_t code, callee;
 
 	if (!w->chain.nr || !cprof_frame_same_place(leaf, &call->frame))
-		return;
+		return false;
 	code = code_of(w, 0, standing, tick);
 	if (code == CPROF_CODE_GONE)
-		return;
+		return false;
 	call->place = place_of(w, 0);
 	call->instr =
 		cprof_codes_instr(w->codes, code, leaf->code, leaf->instr);
 	callee = cprof_callees_find(w->callees, call, tick);
 	if (callee == CPROF_NO_CALLEE)
-		return;
+		return false;
 	memmove(ret->frame + 1, ret->frame,
 		(size_t)ret->nr * sizeof(ret->frame[0]));
 	ret->frame[0] = (struct cprof_frame){ callee, -1 };
 	ret->nr++;
+	return true;
 }
 
 enum cprof_walk cprof_walk(struct cprof_walker *w,
@@ -512,7 +523,7 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	how = settle(w, hint);
 	if (how == CPROF_WALK_ENDED)
 		return how;
-	calls = how == CPROF_WALK_SETTLED && find_call(w, &call);
+	calls = how == CPROF_WALK_SETTLED && find_call(w, hint, &call);
 	check_others(w);
 	for (int i = 0; i < w->chain.nr; i++) {
 		if (proven(w, i, tick))
@@ -527,8 +538,8 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	save_places(w, hint);
 	cut_stale(w, standing, tick);
 	name_all(w, how, standing, tick, ret);
-	if (calls)
-		put_callee(w, &call, standing, tick, ret);
+	calls = calls && put_callee(w, &call, standing, tick, ret);
+	hint->callee = calls ? cprof_callees_object(&call) : 0;
 	/* To be walked again: it may have its names then. */
 	if (w->stats.gone_frames != gone_before)
 		hint->print = 0;

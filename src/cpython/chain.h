@@ -81,6 +81,7 @@ struct cprof_chain_hint {
 		uint32_t len;
 	} chunk[CPROF_HINT_CHUNKS];
 	uint32_t place[CPROF_HINT_PLACES]; /* where its codes lie */
+	uintptr_t callee; /* the object of the C function at its leaf, or 0 */
 	/* All frames of the chain as a number (cpython/glance.h); 0 if it was
 	 * not whole, or not all of its code was known. */
 	uint64_t print;
