@@ -232,6 +232,40 @@ def test_a_wait_in_c_is_the_leaf_of_wall_time(show, python):
     assert seen["wait_in_sleep"]["<built-in time.sleep>"] > 0.9, seen
 
 
+# It waits for the GIL where a call has ended, and shows no more what it called.
+GIL = """
+def caller():
+    while not stop:
+        len("abc")
+        ord("a")
+        str(1)
+        "abc".upper()
+
+def spinner():
+    while not stop:
+        pass
+
+threads = [threading.Thread(target=f) for f in (caller, spinner, spinner)]
+[t.start() for t in threads]
+time.sleep(0.1)
+samples = sample("WALL", 2, 200)
+stop = True
+[t.join() for t in threads]
+waits = {}
+for frames, _, value, labels in samples:
+    if "caller" in names(frames) and labels.get("state") != "running":
+        waits[frames[0][0]] = waits.get(frames[0][0], 0) + value
+say({k: v / sum(waits.values()) for k, v in waits.items()})
+"""
+
+
+def test_a_wait_for_the_gil_is_not_that_of_a_c_function(show, python):
+    if python.kind == "free_threaded":
+        pytest.skip("there is none")
+    waits = show(GIL)
+    assert waits["caller"] > 0.9, waits
+
+
 # What is no C function that a call leads to.
 PYTHON = """
 import functools
