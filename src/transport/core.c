@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #ifdef CPROF_OPENSSL_IS_PRIVATE
@@ -14,7 +15,9 @@
 
 /* Sockets, a poller, ways to wake threads: 4 are the least that was seen. */
 #define WANTED_DESCRIPTORS 16
-#define WANTED_THREADS	   8 /* of ours and core's: 6 are its own */
+#define WANTED_THREADS	   8 /* of ours and core's: 7 are its own */
+/* Of address space: a stack of 8 MB and a heap of 64 MB for each of them. */
+#define WANTED_BYTES ((size_t)768 << 20)
 
 /* OpenSSL's own exit handler would free under threads that still run. */
 static bool disarm_openssl(void)
@@ -49,6 +52,19 @@ static int check_descriptors(struct cprof_error *err)
 		return cprof_fail(err, CPROF_EIO,
 			"cannot start grpc: fewer than %d free descriptors",
 			WANTED_DESCRIPTORS);
+	return 0;
+}
+
+static int check_room(struct cprof_error *err)
+{
+	void *p = mmap(NULL, WANTED_BYTES, PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return cprof_fail(err, CPROF_EIO,
+			"cannot start grpc: less than %zu MB of address space",
+			WANTED_BYTES >> 20);
+	munmap(p, WANTED_BYTES);
 	return 0;
 }
 
@@ -102,6 +118,8 @@ int cprof__core_start(bool own_descriptors, struct cprof_error *err)
 	pthread_mutex_lock(&core.lock);
 	if (!core.tried)
 		r = check_descriptors(err);
+	if (!r && !core.tried)
+		r = check_room(err);
 	if (!r && !core.tried)
 		r = check_threads(err);
 	if (!r && !core.tried) {
