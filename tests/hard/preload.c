@@ -1,6 +1,6 @@
 /*
- * A libc that has less: thread clocks that go on by CPROF_TEST_STEP_NS, and no
- * threads beyond CPROF_TEST_THREADS of them. For programs that tests run.
+ * A libc that has less: thread clocks that go on by CPROF_TEST_STEP_NS, and
+ * CPROF_TEST_THREADS threads at a time. For programs that tests run.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -34,14 +34,46 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 	return (int)r;
 }
 
+static atomic_long alive;
+static pthread_key_t counted;
+
+static void end(void *unused)
+{
+	(void)unused;
+	alive--;
+}
+
+static void __attribute__((constructor)) get_ready(void)
+{
+	pthread_key_create(&counted, end);
+}
+
+struct start {
+	void *(*body)(void *);
+	void *arg;
+};
+
+static void *run(void *arg)
+{
+	struct start start = *(struct start *)arg;
+
+	free(arg);
+	pthread_setspecific(counted, &counted);
+	return start.body(start.arg);
+}
+
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 	void *(*body)(void *), void *arg)
 {
-	static atomic_long made;
 	int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
 		void *) = dlsym(RTLD_NEXT, "pthread_create");
+	struct start *start = malloc(sizeof(*start));
 
-	if (made++ >= number("CPROF_TEST_THREADS", 1000))
+	if (alive++ >= number("CPROF_TEST_THREADS", 1000)) {
+		alive--;
+		free(start);
 		return EAGAIN;
-	return create(thread, attr, body, arg);
+	}
+	*start = (struct start){ body, arg };
+	return create(thread, attr, run, start);
 }

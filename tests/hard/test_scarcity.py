@@ -95,7 +95,7 @@ def test_with_little_memory_it_is_profiled_or_told(service, launch, more):
     check_profiled_or_told(service, launch, program_in(LITTLE.format(more=more)))
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3, 11, 12, 13, 15, 17])
+@pytest.mark.parametrize("threads", [1, 2, 3, 5, 10, 11, 12, 13])
 def test_with_few_threads_it_is_profiled_or_told(
     service, launch, preloaded, threads
 ):
