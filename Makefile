@@ -72,7 +72,8 @@ $(VENV)/bundled: $(VENV)/installed $(VENV)/wheel-tools
 
 test-bundled: $(VENV)/bundled
 	CPROF_SITE=$(abspath build/site) $(BIN)/python -m pytest \
-		tests/e2e tests/fault tests/google tests/neighbours
+		tests/e2e tests/fault tests/google tests/neighbours \
+		tests/hard/test_scarcity.py
 
 # The servers and event loops that programs run in, in an environment of their own.
 $(VENV)/servers: requirements/servers.txt $(VENV)/bundled
