@@ -392,6 +392,7 @@ static void walk(struct cprof_window *w, struct cprof_live *t)
 static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
 {
 	uint32_t ticks;
+	bool stood; /* as a coarse clock may */
 
 	switch (how) {
 	case LOOK_STILL:
@@ -400,11 +401,10 @@ static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
 		charge(w, t);
 		break;
 	case LOOK_SAME:
-		t->still_looks = t->cpu_now_ns == t->cpu_seen_ns
-					 ? t->still_looks + 1
-					 : 0;
+		stood = t->cpu_now_ns == t->cpu_seen_ns;
+		t->still_looks = stood ? t->still_looks + 1 : 0;
 		t->cpu_seen_ns = t->cpu_last_ns = t->cpu_now_ns;
-		find_state_again(w, t, how);
+		find_state_again(w, t, stood ? LOOK_STILL : how);
 		ticks = charge(w, t);
 		if (t->on_cpu)
 			charge_cpu(w, t, ticks);
