@@ -32,6 +32,7 @@ MAX_LINE = 8192  # of a request's first line
 MAX_HEAD_BYTES = 32768  # with all headers, of which http.client takes a hundred
 MAX_BODY_BYTES = 4096  # a token
 REQUEST_S = 10.0  # from connecting to the last byte of the request
+PAUSE_S = 0.1  # where nobody can be let in, as without descriptors
 ANSWER_S = 60.0  # to wait for others' answers, and to take one's own
 
 OURS = "X-Profiler-Page"  # the header that makes browsers ask first
@@ -183,7 +184,11 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().__init__(address[:2], _Handler)
 
     def get_request(self):
-        connection, peer = super().get_request()
+        try:
+            connection, peer = super().get_request()
+        except OSError:
+            time.sleep(PAUSE_S)
+            raise
         if self.owner.tls is not None:
             # The handshake waits for the peer, so it is the handler's.
             connection = self.owner.tls.wrap_socket(

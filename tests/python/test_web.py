@@ -503,6 +503,16 @@ def test_no_more_connections_than_the_bound_are_kept(start, monkeypatch):
         connection.close()
 
 
+def test_where_nobody_can_be_let_in_it_does_not_try_without_a_pause(start, monkeypatch):
+    server = start()
+    server.close()
+    pauses = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    with pytest.raises(OSError):
+        server._listener.get_request()
+    assert pauses == [_web.PAUSE_S]
+
+
 def test_answers_that_take_long_wait_for_each_other(start, shelf, monkeypatch):
     shelf.put()
     monkeypatch.setattr(_web, "ANSWER_S", 0.2)
