@@ -35,6 +35,26 @@ void cprof_signals_unblock(const sigset_t *old)
 	pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
+/* The kernel's struct sched_attr, as Linux 3.14 has it. */
+struct attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+void cprof_thread_set_slice(int64_t slice_ns)
+{
+	struct attributes a;
+
+	if (syscall(SYS_sched_getattr, 0, &a, sizeof(a), 0) < 0 ||
+		a.policy != SCHED_OTHER)
+		return;
+	a.runtime = (uint64_t)slice_ns;
+	syscall(SYS_sched_setattr, 0, &a, 0);
+}
+
 /* The agent's and the log's; a new one takes the place of the oldest. */
 static _Atomic int32_t own_tid[4];
 static atomic_uint own_nr;

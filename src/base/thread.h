@@ -30,6 +30,13 @@ int cprof_thread_start(
 #define CPROF_THREAD_PREFIX "cprof-"
 void cprof_thread_name(const char *name);
 
+/*
+ * How long the calling thread may run before it is another's turn; 0 is as
+ * usual. From Linux 6.12 one that asks for less gets a CPU sooner when it wakes
+ * up. What cannot be had is let be.
+ */
+void cprof_thread_set_slice(int64_t slice_ns);
+
 /* Whether the thread with this kernel id named itself so. */
 bool cprof_thread_is_ours(int32_t tid);
 

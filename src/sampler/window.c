@@ -5,6 +5,13 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/thread.h"
+
+/*
+ * The least there is. Where a tick has to wait until others' turns end, it
+ * finds them at the places where turns end, such as certain system calls.
+ */
+#define SLICE_NS (100 * CPROF_NS_PER_US)
 
 static void *take(struct cprof_window *w, size_t nr, size_t size)
 {
@@ -82,6 +89,7 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 		goto fail;
 	w->senses = cprof_senses_try();
 	list_tasks(w);
+	cprof_thread_set_slice(SLICE_NS);
 	w->process_cpu_ns = cprof_process_cpu_ns();
 	w->own_cpu_ns = cprof_own_cpu_ns();
 	w->start_unix_ns = cprof_unix_ns();
@@ -97,6 +105,7 @@ fail:
 
 void cprof__window_close(struct cprof_window *w)
 {
+	cprof_thread_set_slice(0);
 	cprof_arena_finish(&w->arena);
 	cprof_stacks_destroy(w->stacks);
 	cprof_walker_destroy(w->walker);

@@ -83,7 +83,7 @@ def test_fifty_thousand_frames_are_too_deep_to_name_all_and_keep_their_time(
     assert 0.95 < spent < 1.05
     for read in (cpu, wall):
         (shown,) = {
-            tuple(names(frames))
+            tuple(n for n in names(frames) if not n.startswith("<built-in "))
             for frames, _, _ in read.stacks
             if "at_the_leaf" in names(frames)
         }
