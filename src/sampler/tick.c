@@ -524,5 +524,6 @@ void cprof__window_tick(
 		if (w->closing && w->looks[i] == LOOK_NOT_DUE && t->tally)
 			charge(w, t); /* no room to look once more */
 	}
-	charge_taken(w);
+	if (w->kind == CPROF_SAMPLER_CPU)
+		charge_taken(w);
 }
