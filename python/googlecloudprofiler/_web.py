@@ -25,7 +25,7 @@ import threading
 import time
 import urllib.parse
 
-from googlecloudprofiler import _selection, _store
+from googlecloudprofiler import _peer, _selection, _store
 
 MAX_CONNECTIONS = 64
 MAX_LINE = 8192  # of a request's first line
@@ -312,8 +312,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.command not in allowed:
             words = ", ".join(allowed)
             raise _Refusal(405, "only %s will do here" % words, ("Allow", words))
-        if route.secret and not self._is_known():
-            raise _Refusal(401, "the page needs the service's token")
+        if route.secret:
+            self._check_reader()
         return route.answer(self, query)
 
     def send_error(self, code, message=None, explain=None):
@@ -345,9 +345,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if site not in (None, "same-origin", "none") and not followed:
             raise _Refusal(403, "requests of other sites are refused")
 
-    def _is_known(self):
+    def _check_reader(self):
+        """Who may read what is stored: with a token who has it, without one who may
+        read the files, too."""
         if self.owner.token is None:
-            return True
+            if _peer.user(self.request) not in (None, 0, os.geteuid()):
+                raise _Refusal(
+                    403,
+                    "this is another user's: with --token the service shows it to"
+                    " who has the token",
+                )
+        elif not self._is_known():
+            raise _Refusal(401, "the page needs the service's token")
+
+    def _is_known(self):
         scheme, _, token = (self._one("Authorization") or "").partition(" ")
         if scheme == "Bearer":
             return _same(token, self.owner.token)

@@ -15,7 +15,7 @@ import time
 import pytest
 import stored
 from fixtures import openssl
-from googlecloudprofiler import _cli, _web
+from googlecloudprofiler import _cli, _peer, _web
 from stored import Shelf, decode, encoded
 
 PATIENCE_S = 20
@@ -823,3 +823,52 @@ def test_a_page_that_cannot_listen_is_an_error(tmp_path, start):
         out, err = service.communicate(timeout=PATIENCE_S)
     assert service.returncode == 1 and out == ""
     assert err.count("\n") == 1 and "--web off" in err
+
+
+# Whose connection it is.
+
+
+AS_ANOTHER = """
+import encodings.idna, os, socket, sys  # not to be read as another user
+os.setuid(65534)
+with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as connection:
+    host = sys.argv[1] if "." in sys.argv[1] else "[%s]" % sys.argv[1]
+    head = "GET %s HTTP/1.1\\r\\nHost: %s:%s\\r\\n\\r\\n" % (
+        sys.argv[3], host, sys.argv[2])
+    connection.sendall(head.encode())
+    print(connection.makefile().readline().split()[1])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_another_user_of_the_host_is_shown_nothing(start, host):
+    server = start("[::1]:0" if host == "::1" else "127.0.0.1:0")
+
+    def asked(path):
+        command = [sys.executable, "-c", AS_ANOTHER, host, str(server.port), path]
+        return subprocess.check_output(command, timeout=PATIENCE_S).decode().strip()
+
+    assert asked("/stored") == "403"
+    assert asked("/profile?id=" + "0" * 32) == "403"
+    assert asked("/page.css") in ("200", "503")
+
+
+def test_the_user_at_the_other_end_is_told_by_the_kernel():
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with socket.socket(family) as listener:
+            listener.bind((host, 0))
+            listener.listen(1)
+            with socket.create_connection(listener.getsockname()[:2]) as other:
+                here, _ = listener.accept()
+                with here:
+                    assert _peer.user(here) == _peer.user(other) == os.geteuid()
+
+
+def test_where_the_kernel_does_not_tell_nobody_is_known(monkeypatch):
+    monkeypatch.setattr(_peer, "_TABLES", {socket.AF_INET: "/nowhere"})
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        with socket.create_connection(listener.getsockname()) as other:
+            assert _peer.user(other) is None
