@@ -24,11 +24,13 @@ def start(
     user_agent: str,
     api_client: str,
     backoff_ns: Tuple[int, int] = ...,
+    budget_ppm: int = ...,
 ) -> None:
     """Start the agent's thread; nothing has been connected yet.
 
-    `zone` tells that the labels have one. `backoff_ns` is for tests: the bounds of the
-    wait after a failure.
+    `zone` tells that the labels have one. `backoff_ns` and `budget_ppm` are for
+    tests: the bounds of the wait after a failure, and the part of a core that a window
+    may use, 0 for what it takes.
 
     Raises ValueError when an agent runs already, NotImplementedError on a Python that
     is not served.

@@ -80,6 +80,14 @@ static int read_credentials(const char *type, struct cprof_link_options *l)
 	return -1;
 }
 
+/* Whoever asks for ten times as many ticks asks for what they cost. */
+static int64_t budget_of(int64_t period_ns)
+{
+	return period_ns < CPROF_BUDGET_PERIOD_NS
+		       ? CPROF_BUDGET_PPM * CPROF_BUDGET_PERIOD_NS / period_ns
+		       : CPROF_BUDGET_PPM;
+}
+
 /* The strings live as long as `args` and `kwargs`. */
 static int read_options(PyObject *args, PyObject *kwargs,
 	struct cprof_agent_options *opts, const char **transport_path,
@@ -90,7 +98,7 @@ static int read_options(PyObject *args, PyObject *kwargs,
 		"quota_project", "metadata_host", "project", "service",
 		"labels", "zone", "instance", "cpu", "wall", "wall_main",
 		"period_ns", "user_agent", "api_client", "backoff_ns",
-		"timeout_s", NULL };
+		"timeout_s", "budget_ppm", NULL };
 	struct cprof_link_options *l = &opts->link;
 	struct cprof_channel_options *ch = &l->profiler.channel;
 	struct cprof_deployment *d = &l->profiler.deployment;
@@ -98,16 +106,17 @@ static int read_options(PyObject *args, PyObject *kwargs,
 	PyObject *labels, *roots;
 	int tls, zone, cpu, wall, wall_main;
 	long long period_ns, backoff_min_ns = 0, backoff_max_ns = 0;
+	long long budget_ppm = -1;
 
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs,
-		    "sspzO!zzzzzsO!pzpppLss|(LL)d", names, transport_path,
+		    "sspzO!zzzzzsO!pzpppLss|(LL)dL", names, transport_path,
 		    &ch->target, &tls, &ch->proxy, &PyTuple_Type, &roots,
 		    &credentials_type, &l->key_path, &l->profiler.quota_project,
 		    &l->metadata_host, &d->project, &d->target, &PyTuple_Type,
 		    &labels, &zone, &l->profiler.instance, &cpu, &wall,
 		    &wall_main, &period_ns, &ch->user_agent,
 		    &l->profiler.api_client, &backoff_min_ns, &backoff_max_ns,
-		    timeout_s) ||
+		    timeout_s, &budget_ppm) ||
 		read_labels(labels, d->label, &d->label_nr) < 0 ||
 		read_roots(roots, l) < 0 ||
 		read_credentials(credentials_type, l) < 0)
@@ -127,12 +136,12 @@ static int read_options(PyObject *args, PyObject *kwargs,
 	ch->keepalive_timeout_ns = CPROF_KEEPALIVE_TIMEOUT_NS;
 	ch->max_reply_bytes = CPROF_MAX_REPLY_BYTES;
 	opts->sampler.period_ns = period_ns;
-	/* Whoever asks for ten times as many ticks asks for what they cost. */
-	opts->sampler.budget_ppm = CPROF_BUDGET_PPM;
-	if (period_ns < CPROF_BUDGET_PERIOD_NS)
-		opts->sampler.budget_ppm *= CPROF_BUDGET_PERIOD_NS / period_ns;
+	opts->sampler.budget_ppm = budget_of(period_ns);
 	opts->sampler.wall_main = wall_main;
-	/* Given by tests only, which cannot wait for a minute and more. */
+	/* Given by tests only, which cannot wait for a minute and more, nor for
+	 * as many ticks as a share takes that is not chance. */
+	if (budget_ppm >= 0)
+		opts->sampler.budget_ppm = budget_ppm;
 	opts->backoff_min_ns = backoff_min_ns;
 	opts->backoff_max_ns = backoff_max_ns;
 	return 0;

@@ -121,6 +121,6 @@ def test_the_demo_shows_both_tables_and_leaves_nothing_running(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    for words in ("CPU profile", "WALL profile", "function", "openssl_sha256", store):
+    for words in ("CPU profile", "WALL profile", "function", "mixed_work.py:", store):
         assert words in done.stdout
     assert processes_with(store) == []
