@@ -216,10 +216,10 @@ class Scheduler:
             if assigned is None:
                 self._server.refuse(call, NOT_FOUND, "no profile '%s' is due" % name)
                 return
+            self._free(name, assigned)
             try:
                 profile = self._read(assigned, type, data)
             except (ValueError, RuntimeError) as e:
-                self._free(name, assigned)
                 self._server.refuse(call, INVALID_ARGUMENT, str(e))
                 self._warn("refused an upload by %s: %s" % (peer, e))
                 return
@@ -230,7 +230,6 @@ class Scheduler:
             self._server.refuse(call, INTERNAL, str(e))
             self._warn(str(e))
             return
-        self._free(name, assigned)
         del self._assigned[name]
         self.stored += 1
         self.samples += _samples_in(profile)
@@ -275,7 +274,7 @@ class Scheduler:
         )
 
     def _free(self, name, assigned):
-        """Let another agent collect: this one has tried."""
+        """Let another agent collect: this one has tried, whatever comes of it."""
         deployment = self._deployments.get(assigned.deployment)
         if deployment is None:
             return
