@@ -18,7 +18,6 @@
 
 /* A project has 63 characters at most, an instance 63, a zone some 20. */
 #define VALUE_BYTES 256
-#define SCHEME	    "Bearer "
 
 struct cprof_link {
 	struct cprof_link_options opts;
@@ -237,8 +236,8 @@ static int read_token(const char *path, char *header, struct cprof_error *err)
 {
 	struct cprof_error why;
 
-	memcpy(header, SCHEME, strlen(SCHEME));
-	if (!cprof_secret_read(path, header + strlen(SCHEME), &why))
+	memcpy(header, CPROF_BEARER, strlen(CPROF_BEARER));
+	if (!cprof_secret_read(path, header + strlen(CPROF_BEARER), &why))
 		return 0;
 	/* What proves who we are is not there. */
 	return cprof_fail(err, CPROF_EAUTH, "%s", why.message);
@@ -246,7 +245,7 @@ static int read_token(const char *path, char *header, struct cprof_error *err)
 
 static int authorize(struct cprof_link *l, struct cprof_error *err)
 {
-	char given[sizeof(SCHEME) + CPROF_MAX_TOKEN_BYTES];
+	char given[sizeof(CPROF_BEARER) + CPROF_MAX_TOKEN_BYTES];
 	const char *header = given;
 	int r = 0;
 

@@ -36,3 +36,25 @@ void *cprof_arena_take(struct cprof_arena *a, size_t len)
 	a->used = len > a->cap - a->used ? a->cap : a->used + len;
 	return p;
 }
+
+void *cprof_arena_create_owner(
+	size_t max_bytes, size_t size, struct cprof_error *err)
+{
+	struct cprof_arena arena, *owner;
+
+	if (cprof_arena_init(&arena, max_bytes, err) < 0)
+		return NULL;
+	owner = cprof_arena_take(&arena, size);
+	*owner = arena;
+	return owner;
+}
+
+void cprof_arena_destroy_owner(void *owner)
+{
+	struct cprof_arena arena;
+
+	if (!owner)
+		return;
+	arena = *(struct cprof_arena *)owner; /* it is in its own memory */
+	cprof_arena_finish(&arena);
+}

@@ -25,6 +25,16 @@ int cprof_arena_init(
 /* Accepts a zeroed arena. */
 void cprof_arena_finish(struct cprof_arena *a);
 
+/*
+ * For what lives in an arena of its own: an owner of `size` zeroed bytes, whose
+ * first member is its struct cprof_arena, with the rest of `max_bytes` to take.
+ * NULL, with the reason in `err`, where there is none. Given back as a whole by
+ * destroy, which accepts NULL.
+ */
+void *cprof_arena_create_owner(
+	size_t max_bytes, size_t size, struct cprof_error *err);
+void cprof_arena_destroy_owner(void *owner);
+
 /* `len` zeroed bytes, aligned to 8, or NULL when the arena is full. */
 void *cprof_arena_take(struct cprof_arena *a, size_t len);
 

@@ -4,6 +4,9 @@
 #include "base/error.h"
 #include "base/limits.h"
 
+/* What is before a token in an `authorization` header. */
+#define CPROF_BEARER "Bearer "
+
 /*
  * Read a token that a person keeps in a file: one word of CPROF_MIN_TOKEN_BYTES
  * to CPROF_MAX_TOKEN_BYTES of visible ASCII, with blanks and line ends around

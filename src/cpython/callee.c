@@ -44,12 +44,12 @@ struct name {
 };
 
 struct cprof_callees {
+	struct cprof_arena arena; /* all of this and the sites */
 	const struct cprof_layout *lay;
 	const struct cprof_roots *roots;
 	const struct cprof_opcode *opcodes;
 	struct cprof_codes *codes;
 	struct cprof_peek *peek;
-	struct cprof_arena arena; /* all of this and the sites */
 	/* For each code what sites.h says, or `none`; NULL: not read yet. */
 	const uint8_t **site;
 	struct callee *callee;
@@ -69,19 +69,15 @@ int cprof_callees_create(const struct cprof_layout *lay,
 	struct cprof_peek *peek, struct cprof_callees **ret,
 	struct cprof_error *err)
 {
-	struct cprof_arena arena;
 	struct cprof_callees *c;
-	int r;
 
 	*ret = NULL;
 	if (!cprof_opcodes(lay->version) || !lay->function.m_ml)
 		return 0;
-	r = cprof_arena_init(&arena, CPROF_CALLEE_ARENA_BYTES, err);
-	if (r < 0)
-		return r;
+	c = cprof_arena_create_owner(CPROF_CALLEE_ARENA_BYTES, sizeof(*c), err);
+	if (!c)
+		return CPROF_ENOMEM;
 	/* The arena is larger than all of these by far: see limits.h. */
-	c = cprof_arena_take(&arena, sizeof(*c));
-	c->arena = arena;
 	c->site =
 		cprof_arena_take(&c->arena, CPROF_MAX_CODES * sizeof(*c->site));
 	c->callee = cprof_arena_take(
@@ -101,12 +97,7 @@ int cprof_callees_create(const struct cprof_layout *lay,
 
 void cprof_callees_destroy(struct cprof_callees *c)
 {
-	struct cprof_arena arena;
-
-	if (!c)
-		return;
-	arena = c->arena; /* it holds its own header too */
-	cprof_arena_finish(&arena);
+	cprof_arena_destroy_owner(c);
 }
 
 /*

@@ -39,15 +39,11 @@ int cprof_walker_create(const struct cprof_layout *lay, struct cprof_peek *peek,
 	struct cprof_codes *codes, struct cprof_callees *callees,
 	struct cprof_walker **ret, struct cprof_error *err)
 {
-	struct cprof_arena arena;
 	struct cprof_walker *w;
-	int r;
 
-	r = cprof_arena_init(&arena, sizeof(*w), err);
-	if (r < 0)
-		return r;
-	w = cprof_arena_take(&arena, sizeof(*w));
-	w->arena = arena;
+	w = cprof_arena_create_owner(sizeof(*w), sizeof(*w), err);
+	if (!w)
+		return CPROF_ENOMEM;
 	w->lay = lay;
 	w->peek = peek;
 	w->codes = codes;
@@ -60,12 +56,7 @@ int cprof_walker_create(const struct cprof_layout *lay, struct cprof_peek *peek,
 
 void cprof_walker_destroy(struct cprof_walker *w)
 {
-	struct cprof_arena arena;
-
-	if (!w)
-		return;
-	arena = w->arena; /* it holds its own header too */
-	cprof_arena_finish(&arena);
+	cprof_arena_destroy_owner(w);
 }
 
 const struct cprof_walk_stats *cprof_walker_stats(const struct cprof_walker *w)

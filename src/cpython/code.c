@@ -40,10 +40,10 @@ struct place {
 };
 
 struct cprof_codes {
+	struct cprof_arena arena; /* all of this and the contents' bytes */
 	const struct cprof_layout *lay;
 	uintptr_t code_type;
 	bool versions_lie;
-	struct cprof_arena arena; /* all of this and the contents' bytes */
 	struct content *content;
 	uint32_t content_nr;
 	struct place *place;
@@ -62,16 +62,12 @@ struct cprof_codes {
 int cprof_codes_create(const struct cprof_layout *lay, uintptr_t code_type,
 	struct cprof_codes **ret, struct cprof_error *err)
 {
-	struct cprof_arena arena;
 	struct cprof_codes *c;
-	int r;
 
-	r = cprof_arena_init(&arena, CPROF_CODE_ARENA_BYTES, err);
-	if (r < 0)
-		return r;
+	c = cprof_arena_create_owner(CPROF_CODE_ARENA_BYTES, sizeof(*c), err);
+	if (!c)
+		return CPROF_ENOMEM;
 	/* The arena is larger than all of these by far: see limits.h. */
-	c = cprof_arena_take(&arena, sizeof(*c));
-	c->arena = arena;
 	c->content = cprof_arena_take(
 		&c->arena, CPROF_MAX_CODES * sizeof(*c->content));
 	c->place = cprof_arena_take(
@@ -88,12 +84,7 @@ int cprof_codes_create(const struct cprof_layout *lay, uintptr_t code_type,
 
 void cprof_codes_destroy(struct cprof_codes *c)
 {
-	struct cprof_arena arena;
-
-	if (!c)
-		return;
-	arena = c->arena; /* it holds its own header too */
-	cprof_arena_finish(&arena);
+	cprof_arena_destroy_owner(c);
 }
 
 static uint64_t hash_content(const struct content *k)

@@ -7,6 +7,7 @@
 #include "base/ascii.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/secret.h"
 #include "base/wipe.h"
 
 static struct {
@@ -92,7 +93,7 @@ static bool look(char *ret, size_t size, int *ret_code, struct cprof_error *err)
 	known = *given.token || *given.why;
 	*ret_code = 0;
 	if (good)
-		snprintf(ret, size, "Bearer %s", given.token);
+		snprintf(ret, size, CPROF_BEARER "%s", given.token);
 	else
 		*ret_code = cprof_fail(err,
 			given.hopeless ? CPROF_EAUTH : CPROF_EUNAVAILABLE,

@@ -9,8 +9,7 @@
 #include "base/wipe.h"
 #include "google/metadata.h"
 
-#define KEY    "instance/service-accounts/default/token"
-#define SCHEME "Bearer "
+#define KEY "instance/service-accounts/default/token"
 /* Of arrays and objects; a token has one. */
 #define MAX_DEPTH 4
 
@@ -69,8 +68,8 @@ static int copy_token(const char *text, size_t len, const char *type,
 	if (!cprof_ascii_is_word(text, len))
 		return cprof_fail(err, CPROF_EFORMAT,
 			"the access token is not one word of plain text");
-	memcpy(t->header, SCHEME, strlen(SCHEME));
-	memcpy(t->header + strlen(SCHEME), text, len);
+	memcpy(t->header, CPROF_BEARER, strlen(CPROF_BEARER));
+	memcpy(t->header + strlen(CPROF_BEARER), text, len);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 #define CPROF_GOOGLE_TOKEN_H
 
 #include "base/limits.h"
+#include "base/secret.h"
 #include "google/http.h"
 
 /*
@@ -10,7 +11,7 @@
  * when they are done with.
  */
 struct cprof_token {
-	char header[sizeof("Bearer ") + CPROF_MAX_TOKEN_BYTES]; /* or "" */
+	char header[sizeof(CPROF_BEARER) + CPROF_MAX_TOKEN_BYTES]; /* or "" */
 	int64_t fetched_ns;
 	int64_t expires_ns;
 };

@@ -67,6 +67,18 @@ static ssize_t read_task_file(
 	return n;
 }
 
+/* Enough for the lines that are looked at. */
+#define TEXT_BYTES 512
+
+/* The same as a string; false where there is nothing. */
+static bool read_task_text(int32_t tid, const char *name, char ret[TEXT_BYTES])
+{
+	ssize_t n = read_task_file(tid, name, ret, TEXT_BYTES - 1);
+
+	ret[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
 enum cprof_tasks_told cprof_tasks_told(void)
 {
 	int32_t tid = (int32_t)syscall(SYS_gettid);
@@ -145,19 +157,14 @@ static enum cprof_task_state parse_syscall(
 enum cprof_task_state cprof_task_state(
 	int32_t tid, uintptr_t runtime, size_t runtime_bytes)
 {
-	char text[512];
-	ssize_t n = read_task_file(tid, "syscall", text, sizeof(text) - 1);
+	char text[TEXT_BYTES];
 	const char *state;
 
-	if (n > 0) {
-		text[n] = '\0';
+	if (read_task_text(tid, "syscall", text))
 		return parse_syscall(text, runtime, runtime_bytes);
-	}
 	/* Not there in some kernels and sandboxes. */
-	n = read_task_file(tid, "stat", text, sizeof(text) - 1);
-	if (n <= 0)
+	if (!read_task_text(tid, "stat", text))
 		return CPROF_TASK_UNKNOWN;
-	text[n] = '\0';
 	/* "7 (name) R ...": the name may contain anything, also ")". */
 	state = strrchr(text, ')');
 	return state && state[1] == ' ' && state[2] == 'R' ? CPROF_TASK_RUNNING
@@ -166,16 +173,13 @@ enum cprof_task_state cprof_task_state(
 
 int64_t cprof_task_switched_ns(int32_t tid)
 {
-	static const char key[] = "se.exec_start";
-	char text[512], *end;
-	ssize_t n = read_task_file(tid, "sched", text, sizeof(text) - 1);
+	char text[TEXT_BYTES], *end;
 	const char *at;
 	int64_t ms;
 
-	if (n <= 0)
+	if (!read_task_text(tid, "sched", text))
 		return -1;
-	text[n] = '\0';
-	at = strstr(text, key);
+	at = strstr(text, "se.exec_start");
 	at = at ? strchr(at, ':') : NULL;
 	if (!at)
 		return -1;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define SCHEME "Bearer "
+#include "base/secret.h"
 
 /* `volatile`, so that no compiler finds out that it may stop early. */
 static bool is_same(const uint8_t *given, size_t len, const char *wanted)
@@ -21,10 +21,10 @@ static bool is_same(const uint8_t *given, size_t len, const char *wanted)
 static bool is_wanted(grpc_slice value, const char *wanted)
 {
 	const uint8_t *text = GRPC_SLICE_START_PTR(value);
-	size_t len = GRPC_SLICE_LENGTH(value), scheme = strlen(SCHEME);
+	size_t len = GRPC_SLICE_LENGTH(value), scheme = strlen(CPROF_BEARER);
 
 	return len > scheme &&
-	       !strncasecmp((const char *)text, SCHEME, scheme) &&
+	       !strncasecmp((const char *)text, CPROF_BEARER, scheme) &&
 	       is_same(text + scheme, len - scheme, wanted);
 }
 

@@ -44,6 +44,35 @@ void test_arena__the_last_piece_may_end_unaligned(void)
 	cprof_arena_finish(&a);
 }
 
+struct owner {
+	struct cprof_arena arena;
+	int number;
+};
+
+void test_arena__an_owner_lives_in_its_own_arena(void)
+{
+	struct owner *o = cprof_arena_create_owner(4096, sizeof(*o), NULL);
+	char *more;
+
+	CHECK(o);
+	CHECK_EQ(o->number, 0);
+	CHECK((char *)o == o->arena.base);
+	more = cprof_arena_take(&o->arena, 4096 - sizeof(*o));
+	CHECK(more == (char *)(o + 1));
+	CHECK(!cprof_arena_take(&o->arena, 1));
+	cprof_arena_destroy_owner(o);
+	cprof_arena_destroy_owner(NULL);
+}
+
+void test_arena__there_may_be_no_room_for_an_owner(void)
+{
+	struct cprof_error err;
+
+	CHECK(!cprof_arena_create_owner(
+		SIZE_MAX / 2, sizeof(struct owner), &err));
+	CHECK_EQ(err.code, CPROF_ENOMEM);
+}
+
 void test_arena__impossible_size_is_an_error(void)
 {
 	struct cprof_arena a = { 0 };
