@@ -46,7 +46,9 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError("%s: %s (--help says more)" % (self.prog, message))
 
 
-def _seconds(least, most):
+def _number(of, least, most):
+    """An argument's type: a number of something, within bounds."""
+
     def parse(text):
         try:
             value = float(text)
@@ -54,25 +56,20 @@ def _seconds(least, most):
             value = math.nan
         if not least <= value <= most:
             raise argparse.ArgumentTypeError(
-                "'%s' is not a number of seconds from %g to %g" % (text, least, most)
+                "'%s' is not a number of %s from %g to %g" % (text, of, least, most)
             )
         return value
 
     return parse
 
 
-def _rate(text):
+def _seconds(least, most):
+    return _number("seconds", least, most)
+
+
+def _rate():
     low, high = _config.PERIOD_MS_RANGE
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 1000.0 / high <= value <= 1000.0 / low:
-        raise argparse.ArgumentTypeError(
-            "'%s' is not a number of samples a second from %g to %g"
-            % (text, 1000.0 / high, 1000.0 / low)
-        )
-    return value
+    return _number("samples a second", 1000.0 / high, 1000.0 / low)
 
 
 def _count(text):
@@ -332,7 +329,7 @@ def _run_parser():
     parser.add_argument(
         "--rate",
         metavar="HZ",
-        type=_rate,
+        type=_rate(),
         default=100.0,
         help="samples a second, 1 to 1000 (%(default)g)",
     )

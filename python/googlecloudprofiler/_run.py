@@ -177,44 +177,40 @@ class Session:
             if not rows:
                 _serve.complain("the program ended before a profile was collected")
                 return
-            rows = rows[:MAX_SHOWN]
-            for type in TABLES:
-                self._print_table(store, [row for row in rows if row.type == type])
-            address = "file://" + urllib.parse.quote(self._write_page(store, rows))
+            shown = [(row, self._source(store, row)) for row in rows[:MAX_SHOWN]]
+            # In the place of the last run's.
+            page = os.path.join(store.directory, self._name + ".html")
+        for type in TABLES:
+            self._print_table([one for one in shown if one[0].type == type])
+        _html.write(page, [source for _, source in shown])
+        address = "file://" + urllib.parse.quote(page)
         _top.write(sys.stderr, ["", "As a page: " + address])
         if self._open_page:
             _open(address)
 
-    def _print_table(self, store, rows):
-        if not rows:
+    def _print_table(self, shown):
+        if not shown:
             return
-        title = store.title(rows[0])
-        if len(rows) > 1:
-            processes = {row.labels.get("process") for row in rows}
+        row, source = shown[0]
+        title = source.title
+        if len(shown) > 1:
+            processes = {row.labels.get("process") for row, _ in shown}
             title = "%s profile of '%s', the sum of %d, of %d process%s" % (
-                *(rows[0].type, self._name, len(rows)),
+                *(row.type, self._name, len(shown)),
                 *(len(processes), "" if len(processes) == 1 else "es"),
             )
         width = _top.width_of(sys.stderr)
-        profile = _top.merged([self._read(store, row) for row in rows])
+        profile = _top.merged([source.profile for _, source in shown])
         lines = _top.table(profile, title, limit=self._limit, width=width)
         _top.write(sys.stderr, ["", *lines])
 
-    def _write_page(self, store, rows):
-        """Into the store, in place of the last run's; returns its path."""
-        path = os.path.join(store.directory, self._name + ".html")
-        sources = [
-            _html.source(store.title(row), store.read(row), self._read(store, row))
-            for row in rows
-        ]
-        _html.write(path, sources)
-        return path
-
-    def _read(self, store, row):
+    def _source(self, store, row):
+        data = store.read(row)
         try:
-            return self._decode(store.read(row))
+            profile = self._decode(data)
         except (ValueError, RuntimeError) as e:
             raise _store.StoreError("'%s': %s" % (store.path(row), e)) from e
+        return _html.source(store.title(row), data, profile)
 
 
 def _open(address):
