@@ -472,10 +472,7 @@ def arguments():
 
 def main():
     options = arguments()
-    lines = report(options)
-    print("\n".join(lines))
-    if options.write:
-        pages.write(options.write, "beside.py", lines)
+    pages.publish(options.write, "beside.py", report(options))
 
 
 if __name__ == "__main__":

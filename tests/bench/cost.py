@@ -114,12 +114,9 @@ def arguments():
 def main():
     options = arguments()
     found = findings(options)
-    lines = list(lines_of(found, options))
-    print("\n".join(lines))
-    if options.write:
-        path, shown = pages.picture(options.write, "cost.svg")
-        draw(found, options, path)
-        pages.write(options.write, "cost.py", [*lines, "", shown])
+    pages.publish(
+        options.write, "cost.py", list(lines_of(found, options)),
+        lambda path: draw(found, options, path), "cost.svg")
 
 
 if __name__ == "__main__":

@@ -86,9 +86,7 @@ def main():
             ["stacks", "to encode, ms", "profile, kB", "memory of the window, MB"],
             rows()),
     ]
-    print("\n".join(lines))
-    if options.write:
-        pages.write(options.write, "encoding.py", lines)
+    pages.publish(options.write, "encoding.py", lines)
 
 
 if __name__ == "__main__":

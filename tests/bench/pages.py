@@ -44,6 +44,19 @@ def picture(page, name):
         name.partition(".")[0], name)
 
 
+def publish(page, name, lines, draw=None, picture_name=None):
+    """Print the lines; where there is a page, put them there, and below them the
+    picture that draw(path) makes."""
+    print("\n".join(lines))
+    if not page:
+        return
+    if draw:
+        path, shown = picture(page, picture_name)
+        draw(path)
+        lines = [*lines, "", shown]
+    write(page, name, lines)
+
+
 def write(page, name, lines):
     """Put the lines between the marks that the script `name` has in a page."""
     with open(page, encoding="utf-8") as file:

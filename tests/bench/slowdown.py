@@ -130,12 +130,9 @@ def arguments():
 def main():
     options = arguments()
     found = findings(options)
-    lines = list(lines_of(found, options))
-    print("\n".join(lines))
-    if options.write:
-        path, shown = pages.picture(options.write, "slowdown.svg")
-        draw(found, options, path)
-        pages.write(options.write, "slowdown.py", [*lines, "", shown])
+    pages.publish(
+        options.write, "slowdown.py", list(lines_of(found, options)),
+        lambda path: draw(found, options, path), "slowdown.svg")
 
 
 if __name__ == "__main__":

@@ -254,11 +254,9 @@ def main():
     words = "%d times %g s of each program, on one core / on two" % (
         options.rounds, options.seconds)
     lines = [*peers.circumstances(options, words), *tables(found, options)]
-    print("\n".join(lines))
-    if options.write:
-        path, shown = pages.picture(options.write, "shares.svg")
-        draw(found, options, path)
-        pages.write(options.write, "truth.py", [*lines, "", shown])
+    pages.publish(
+        options.write, "truth.py", lines,
+        lambda path: draw(found, options, path), "shares.svg")
 
 
 if __name__ == "__main__":
