@@ -3,11 +3,11 @@ CPROF_GO_AGENT."""
 
 import os
 import subprocess
-import sys
 
 import pytest
 from fake_service import PATIENCE_S, eventually
 from googlecloudprofiler import _native, _store
+from serving import serving
 
 AGENT = os.environ.get("CPROF_GO_AGENT")
 
@@ -24,20 +24,9 @@ TYPES = {
 @pytest.fixture
 def service(tmp_path):
     """(address, store) of a service that asks often."""
-    serve = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "googlecloudprofiler", "serve", "--address"),
-            *("127.0.0.1:0", "--store", str(tmp_path / "store"), "--end-with-stdin"),
-            *("--interval", "5", "--duration", "1"),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    words = serve.stdout.readline().decode().split()
-    assert words[:2] == ["listening", "on"]
-    yield words[2], str(tmp_path / "store")
-    serve.communicate(timeout=PATIENCE_S)
-    assert serve.returncode == 0
+    store = str(tmp_path / "store")
+    with serving(store, "--interval", "5", "--duration", "1") as (address, _):
+        yield address, store
 
 
 @pytest.mark.skipif(not AGENT, reason="make test-agents runs this")

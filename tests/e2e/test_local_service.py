@@ -4,7 +4,6 @@ the demo, which is all of it together."""
 import gzip
 import json
 import os
-import signal
 import subprocess
 import sys
 import urllib.request
@@ -12,6 +11,7 @@ import urllib.request
 import grpc
 import pytest
 from fake_service import PATIENCE_S, SERVICE, api, pprof, rpc
+from serving import serving
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -20,25 +20,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 def local_service(tmp_path):
     """(address, store, page) of a service that collects a type once in an hour."""
     store = tmp_path / "store"
-    serve = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "googlecloudprofiler", "serve"),
-            *("--address", "127.0.0.1:0", "--web", "127.0.0.1:0"),
-            *("--store", str(store)),
-            *("--types", "CPU", "--interval", "3600", "--duration", "7"),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        universal_newlines=True,
-    )
-    words = serve.stdout.readline().split()
-    assert words[:2] == ["listening", "on"]
-    page = serve.stdout.readline().split()
-    assert page[:2] == ["page", "at"]
-    yield words[2], store, page[2]
-    serve.send_signal(signal.SIGTERM)
-    assert serve.wait(PATIENCE_S) == 0
-    serve.stdout.close()
+    options = ["--types", "CPU", "--interval", "3600", "--duration", "7"]
+    with serving(store, "--web", "127.0.0.1:0", *options) as (address, lines):
+        page = lines.readline().split()
+        assert page[:2] == ["page", "at"]
+        yield address, store, page[2]
 
 
 def method(channel, name, request, reply):

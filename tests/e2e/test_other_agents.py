@@ -3,7 +3,6 @@ and shown with the values it has. They are played by PyPI's grpcio (Node's own a
 no gRPC), with profiles as each makes them; Google's own for Go is in tests/agents."""
 
 import gzip
-import signal
 import subprocess
 import sys
 
@@ -11,6 +10,7 @@ import grpc
 import pytest
 from fake_service import PATIENCE_S, SERVICE, api
 from profiles import made
+from serving import serving
 
 COUNT, BYTES, NS, US = "count", "bytes", "nanoseconds", "microseconds"
 GO_SPACE = (("alloc_objects", COUNT), ("alloc_space", BYTES))
@@ -93,23 +93,8 @@ def show(store, *arguments):
 def service(tmp_path):
     """(address, store) of a service with the types that it has by itself."""
     store = tmp_path / "store"
-    serve = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "googlecloudprofiler", "serve"),
-            *("--address", "127.0.0.1:0", "--store", str(store)),
-            *("--interval", "2", "--duration", "0.25"),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        universal_newlines=True,
-    )
-    words = serve.stdout.readline().split()
-    assert words[:2] == ["listening", "on"]
-    yield words[2], store
-    serve.send_signal(signal.SIGTERM)
-    serve.stdout.read()
-    assert serve.wait(PATIENCE_S) == 0
-    serve.stdout.close()
+    with serving(store, "--interval", "2", "--duration", "0.25") as (address, _):
+        yield address, store
 
 
 @pytest.mark.parametrize("language", sorted(AGENTS))

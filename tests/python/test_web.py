@@ -454,16 +454,22 @@ def test_a_slow_handshake_ends(start, monkeypatch, certificate):
         assert all_of(connection) == b""
 
 
+def asked_for_much(server, shelf):
+    """A connection to which 30 MB and some are on their way."""
+    id = shelf.put(data=encoded("x" * 3 * 10**7))
+    connection = connect(server)
+    connection.sendall(
+        b"GET /profile?id=%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n"
+        % (id.encode(), server.port)
+    )
+    return connection
+
+
 def test_who_takes_the_answer_slowly_does_not_get_all_of_it(start, shelf, monkeypatch):
     """Though some of it goes on in time."""
     monkeypatch.setattr(_web, "ANSWER_S", 0.3)
-    id = shelf.put(data=encoded("x" * 3 * 10**7))
     server = start()
-    with connect(server) as connection:
-        connection.sendall(
-            b"GET /profile?id=%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n"
-            % (id.encode(), server.port)
-        )
+    with asked_for_much(server, shelf) as connection:
         got = 0
         with contextlib.suppress(ConnectionError):
             while True:
@@ -479,13 +485,8 @@ def test_who_does_not_take_the_answer_is_let_go(start, shelf, monkeypatch):
     """And then there is room for others."""
     monkeypatch.setattr(_web, "ANSWER_S", 0.3)
     monkeypatch.setattr(_web, "MAX_CONNECTIONS", 1)
-    id = shelf.put(data=encoded("x" * 3 * 10**7))
     server = start()
-    with connect(server) as connection:
-        connection.sendall(
-            b"GET /profile?id=%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n"
-            % (id.encode(), server.port)
-        )
+    with asked_for_much(server, shelf) as connection:
         end = time.monotonic() + PATIENCE_S
         while ask(server).status != 200:
             assert time.monotonic() < end
