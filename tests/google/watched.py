@@ -58,6 +58,7 @@ class Watched:
         text = PROGRAM.replace("#before#", before)
         self._program = launch(text, told, **environ)
         self.records = []  # (level, message), as read so far
+        self._heard = 0  # of them, how many hear() has been through
         self.raised = None
         row = self._next()
         while row[0] not in ("STARTED", "RAISED"):
@@ -73,11 +74,15 @@ class Watched:
         return row
 
     def hear(self, words, level=None, count=1):
-        """Wait for the next `count` records with these words; the last message."""
-        while count:
-            row = self._next()
-            count -= words in row[1] and level in (None, row[0])
-        return row[1]
+        """Wait for the next `count` records with these words, of which some may have
+        come before start() returned; the last message."""
+        while True:
+            for at, message in self.records[self._heard :]:
+                self._heard += 1
+                count -= words in message and level in (None, at)
+                if not count:
+                    return message
+            self._next()
 
     def run(self, line):
         """Let the program run a line of Python."""
