@@ -211,6 +211,11 @@ except KeyboardInterrupt:
 """,
 }
 SAY = "print(json.dumps(say), flush=True)\n"
+# While the agent's log thread speaks, or waits for the GIL to, it is one of Python's.
+SPEAKS = re.compile(
+    r"Thread \S+ \(most recent call first\):\n"
+    r"  (?:<no Python frame>\n|(?:File .*\n  )*File .*googlecloudprofiler.*\n)\n"
+)
 
 
 def run(launch, service, body, enabled):
@@ -225,6 +230,7 @@ def run(launch, service, body, enabled):
     status = program.end()
     # Addresses differ from run to run.
     words = re.sub("0x[0-9a-f]+|fd: [0-9]+", "...", program.stderr())
+    words = SPEAKS.sub("", words)
     return status, program.rest(), words.replace(program.path, "program.py")
 
 
