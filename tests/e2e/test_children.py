@@ -27,11 +27,23 @@ def busy():
 def wait():
     sys.stdin.readline()
 
+def copies():
+    "The copies of the transport: one came along from each fork, one is spare."
+    with open("/proc/self/maps") as maps:
+        return len({line.split()[4] for line in maps if "cprof-transport" in line})
+
+def pause(n):
+    if sys.argv[2] != "until told":
+        time.sleep(float(sys.argv[2]))
+        return
+    while not os.path.exists("told-%d" % os.getpid()) or copies() < min(n + 1, 8):
+        time.sleep(0.01)
+
 def generation(n):
     "Has a child, which has a child and so on, each of them a while later."
     print(n, os.getpid(), flush=True)
     if n < int(sys.argv[1]):
-        time.sleep(float(sys.argv[2]))
+        pause(n)
         if not os.fork():
             generation(n + 1)
     time.sleep(600)
@@ -139,12 +151,19 @@ def test_children_of_children_are_profiled(busy_service, launch, pause):
 
 @bundled
 def test_the_ninth_generation_is_told_that_it_is_not_profiled(busy_service, launch):
-    program = launch(program_of(GENERATIONS), "9", "3.5", service=busy_service)
-    pids = [program.line().split()[1] for _ in range(10)]
+    program = launch(program_of(GENERATIONS), "9", "until told", service=busy_service)
+    pids = []
     try:
+        for _ in range(9):
+            pids.append(program.line().split()[1])
+            wait_profiled(busy_service, set(pids))
+            told = os.path.join(os.path.dirname(program.path), "told-" + pids[-1])
+            with open(told, "w", encoding="utf-8"):
+                pass
+        pids.append(program.line().split()[1])
         program.wait_stderr("The forked process %s is not profiled: it is a child of "
                             "the 9th generation" % pids[9])
-        wait_profiled(busy_service, set(pids[:9]))
+        assert processes(busy_service) == set(pids[:9])
     finally:
         for pid in pids:
             os.kill(int(pid), 9)
