@@ -160,6 +160,27 @@ bool cprof_callees_where(const struct cprof_callees *c, struct cprof_call *call)
 	return true;
 }
 
+/* What a thread does of its code within a copy or two, in units. */
+#define SINCE_CALL 16
+
+bool cprof_callees_set_back(
+	const struct cprof_callees *c, struct cprof_call *call)
+{
+	const uint8_t *site = c->site[cprof_codes_at(c->codes, call->place)];
+	int32_t at = call->instr;
+
+	if (!site || site == none)
+		return false;
+	while (at >= 0 && call->instr - at < SINCE_CALL &&
+		site[at] == CPROF_NO_SITE)
+		at--;
+	if (at < 0 || call->instr - at == SINCE_CALL)
+		return false;
+	call->frame.instr -= (int64_t)(call->instr - at) * 2;
+	call->instr = at;
+	return cprof_callees_where(c, call);
+}
+
 bool cprof_callees_waits(const struct cprof_callees *c,
 	const struct cprof_call *call, uintptr_t stackpointer)
 {

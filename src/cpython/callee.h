@@ -56,6 +56,14 @@ struct cprof_call {
 bool cprof_callees_where(
 	const struct cprof_callees *c, struct cprof_call *call);
 
+/*
+ * Set `instr`, here and in the frame, back to the call that it stands at, or
+ * stood at shortly before, and tell where what it calls lies. False if there is
+ * none, or the code's calls are not known yet.
+ */
+bool cprof_callees_set_back(
+	const struct cprof_callees *c, struct cprof_call *call);
+
 /* The two words without the tags of 3.14. */
 static inline void cprof_callees_words(const void *copy, uintptr_t words[2])
 {

@@ -121,9 +121,9 @@ static void keep_longer(struct cprof_walker *w)
 	c->settled = 0;
 	c->whole = now->whole;
 	c->stood = now->stood;
+	c->brief = now->brief;
 	c->too_deep = now->too_deep;
 	c->cframe = now->cframe;
-	c->top = now->top;
 	memcpy(c->frame, now->frame + now->settled,
 		(size_t)stood * sizeof(now->frame[0]));
 }
@@ -153,6 +153,63 @@ static bool missed(struct cprof_walker *w, const struct cprof_missing *asked)
 }
 
 /*
+ * Frame `i` was copied a call or so apart from its caller, which moved on. They
+ * belong together if the caller stands at a call, or stood shortly before, of
+ * that function: what is called stays on the caller's stack for a while. Then
+ * the caller is set back there.
+ */
+static bool was_called(struct cprof_walker *w, int i)
+{
+	const struct cprof_raw_frame *f = &w->now.frame[i];
+	struct cprof_raw_frame *caller = &w->now.frame[i + 1];
+	struct cprof_call call = { .frame = *caller };
+	const void *at;
+
+	/* These have a caller only while they run, as all have to 3.10. */
+	if (f->kind == CPROF_FRAME_GENERATOR || !w->callees)
+		return true;
+	call.place = cprof_codes_place(w->codes, caller->code);
+	if (call.place < 0)
+		return false;
+	call.instr = cprof_codes_instr(w->codes,
+		cprof_codes_at(w->codes, call.place), caller->code,
+		caller->instr);
+	if (!cprof_callees_set_back(w->callees, &call))
+		return false;
+	caller->instr = call.frame.instr;
+	at = cprof__gather_first(&w->gather, call.at, sizeof(call.words));
+	if (!at)
+		return false;
+	cprof_callees_words(at, call.words);
+	return call.words[0] == f->func || call.words[1] == f->func;
+}
+
+/*
+ * Frames that moved on count if it is certain whom they called. Once a try met
+ * a brief leaf for which it is not, only calls from the same `caller` count:
+ * else what is brief would be charged to its callers.
+ */
+static void weigh_moved(struct cprof_walker *w, struct cprof_raw_frame *caller)
+{
+	struct cprof_raw_chain *now = &w->now;
+	int i = now->nr - 1;
+
+	for (int n = i; n > now->settled; n--)
+		if (now->frame[n].moved && !was_called(w, n - 1)) {
+			now->whole = false;
+			now->settled = n;
+		}
+	while (i > 0 && (now->frame[i].frame != caller->frame ||
+				now->frame[i].code != caller->code))
+		i--;
+	if (caller->frame && i <= 0) {
+		now->whole = false;
+		now->settled = now->nr;
+	} else if (now->brief && !now->whole && now->settled < now->nr)
+		*caller = now->frame[now->settled];
+}
+
+/*
  * Try until a whole chain stood still. Else leaves in `chain` the longest part
  * from a root that any try found.
  */
@@ -160,6 +217,7 @@ static enum cprof_walk settle(
 	struct cprof_walker *w, const struct cprof_chain_hint *hint)
 {
 	struct cprof_missing asked = { 0 };
+	struct cprof_raw_frame caller = { 0 };
 
 	w->chain.nr = 0;
 	w->chain.whole = false;
@@ -185,6 +243,7 @@ static enum cprof_walk settle(
 			break;
 		case CPROF_PARSE_OK:
 			late = missed(w, &asked);
+			weigh_moved(w, &caller);
 			if (!interrupted)
 				keep_longer(w);
 			if (late)

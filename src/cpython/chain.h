@@ -16,11 +16,11 @@
  * The stack of another thread, copied while it runs: no GIL, no lock, nothing
  * loaded. docs/sampling.md has the argument; in short:
  *
- * - All memory that the chain of frames lies in is copied twice in one system
- *   call, outermost memory first, then the thread's state, the state again, and
- *   back out. The chain is the one of the moment in the middle: it starts at
- * the state's frame of then, and each frame counts only if it was the same
- * before and after.
+ * - Who runs is read first. Then all memory that the chain of frames lies in is
+ *   copied twice in one system call, outermost memory first, then the thread's
+ *   state, and back out. The chain is the one of the moment in the middle: it
+ *   starts at the state's frame of then, and each frame counts only if it was
+ *   the same before and after. Its leaf is who ran first.
  * - A chain that ends in a generator's frame is a chain cut short: a suspended
  *   generator's frame points to nobody. One that was seen running in one copy
  *   only is called by whom that copy names.

@@ -16,10 +16,12 @@ enum cprof_frame_kind {
 
 struct cprof_raw_frame {
 	uintptr_t frame, code, previous;
+	uintptr_t func; /* from 3.11: the function object it is a call of */
 	/* As the layout's `position` says: an address, or -1 or more. */
 	int64_t instr;
 	enum cprof_frame_kind kind;
 	bool ended; /* or not begun: only the leaf may be so */
+	bool moved; /* on, while it was copied: see cprof__gather_parse() */
 };
 
 /* Objects are aligned to this; 3.14 keeps tags in the bits below. */
@@ -55,6 +57,7 @@ static inline struct cprof_raw_frame cprof_frame_read(
 			  !cprof_load_ptr(copy, lay->code.ob_type - 8U);
 		return f;
 	}
+	f.func = cprof_load_ptr(copy, lay->frame.func) & CPROF_OBJECT_MASK;
 	owner = cprof_load_u8(copy, lay->frame.owner);
 	if (owner == lay->frame.owned_by_generator)
 		f.kind = CPROF_FRAME_GENERATOR;

@@ -13,6 +13,9 @@
 #define OTHERS_MAX	   16
 #define OTHERS_OBJECTS_MAX 96
 
+/* Of the C stack, where C-stack frames are. */
+#define CSTACK_BYTES 4096U
+
 /* A thread may have gone deeper since we learnt how far its chunk reaches. */
 #define CHUNK_SLACK 512U
 
@@ -89,40 +92,6 @@ static void cut_end(struct cprof_gather *g)
 	}
 }
 
-/*
- * What changes most is copied next to the middle, so that the least time passes
- * between its two copies: the end of the data stack, then the frames outside of
- * it, callers before callees, then the rest of the data stack.
- */
-void cprof__gather_want(struct cprof_gather *g)
-{
-	for (int i = 0; i < g->cframe_nr; i++)
-		g->cframe[i] = region(g->cframe_at[i], g->lay->cframe.size);
-	for (int i = g->cframe_nr - 1; i > 0; i--)
-		want(g, &g->cframe[i], 0);
-	for (int i = g->chunk_nr - 1; i > 0; i--)
-		want(g, &g->chunk[i], 0);
-	for (int i = g->outside_nr - 1; i >= 0; i--)
-		want(g, &g->outside[i], 0);
-	cut_end(g);
-	for (int i = g->end_nr - 1; i >= 0; i--)
-		want(g, &g->end[i], 0);
-	if (g->cframe_nr)
-		want(g, &g->cframe[0], 0);
-	want(g, &g->state, 0);
-	want(g, &g->state, 1);
-	if (g->cframe_nr)
-		want(g, &g->cframe[0], 1);
-	for (int i = 0; i < g->end_nr; i++)
-		want(g, &g->end[i], 1);
-	for (int i = 0; i < g->outside_nr; i++)
-		want(g, &g->outside[i], 1);
-	for (int i = 1; i < g->chunk_nr; i++)
-		want(g, &g->chunk[i], 1);
-	for (int i = 1; i < g->cframe_nr; i++)
-		want(g, &g->cframe[i], 1);
-}
-
 /* By subtraction only: sums on foreign numbers wrap round. */
 static bool inside(const struct cprof_region *r, uintptr_t address, size_t len)
 {
@@ -132,16 +101,86 @@ static bool inside(const struct cprof_region *r, uintptr_t address, size_t len)
 	       len <= r->len - offset;
 }
 
-/* Both copies of something; `there` is false if one of them is missing. */
-struct pair {
-	const char *first, *second;
-	bool there;
-};
+/* Where all C-stack frames lie that are not far from the newest. */
+static struct cprof_region find_cframes(const struct cprof_gather *g)
+{
+	uint32_t size = g->lay->cframe.size;
+	uintptr_t from = g->cframe_nr ? g->cframe_at[0] : 0, to = from;
 
-static struct pair both(const struct cprof_gather *g,
+	for (int i = 1; i < g->cframe_nr; i++) {
+		uintptr_t at = g->cframe_at[i];
+
+		if (at < from && to - at < CSTACK_BYTES)
+			from = at;
+		if (at > to && at - from < CSTACK_BYTES)
+			to = at;
+	}
+	return region(from, (uint32_t)(to - from) + size);
+}
+
+/*
+ * A running thread is held up by the reading of what it writes: its processor
+ * has to get that memory back first, and meanwhile shows the moment before,
+ * which mostly is the one after a return. So who runs is asked before anything
+ * is touched that the thread may be writing; and who that is, right after.
+ */
+static void want_first(struct cprof_gather *g)
+{
+	if (g->cframe_nr)
+		want(g, &g->cframes, 0);
+	else
+		want(g, &g->state, 0);
+	g->first_nr = 0;
+	if (g->chunk_nr)
+		g->first[g->first_nr++] =
+			region(g->chunk[0].address, g->chunk[0].len);
+	for (int i = 0; i < g->cut_nr; i++)
+		if (!g->chunk_nr ||
+			!inside(&g->chunk[0], g->cut[i], g->lay->frame.size))
+			g->first[g->first_nr++] =
+				region(g->cut[i], g->lay->frame.size);
+	for (int i = 0; i < g->first_nr; i++)
+		want(g, &g->first[i], 0);
+	if (g->cframe_nr)
+		want(g, &g->state, 0);
+}
+
+/*
+ * Then a palindrome around the state. What changes most is copied next to the
+ * middle, so that the least time passes between its two copies: the end of the
+ * data stack, then the frames outside of it, callers before callees, then the
+ * rest of the data stack.
+ */
+void cprof__gather_want(struct cprof_gather *g)
+{
+	g->cframes = g->shims = find_cframes(g);
+	want_first(g);
+	if (g->cframe_nr)
+		want(g, &g->shims, 0);
+	for (int i = g->chunk_nr - 1; i > 0; i--)
+		want(g, &g->chunk[i], 0);
+	for (int i = g->outside_nr - 1; i >= 0; i--)
+		want(g, &g->outside[i], 0);
+	cut_end(g);
+	for (int i = g->end_nr - 1; i >= 0; i--)
+		want(g, &g->end[i], 0);
+	want(g, &g->state, 1);
+	if (g->cframe_nr)
+		want(g, &g->cframes, 1);
+	for (int i = 0; i < g->end_nr; i++)
+		want(g, &g->end[i], 1);
+	for (int i = 0; i < g->outside_nr; i++)
+		want(g, &g->outside[i], 1);
+	for (int i = 1; i < g->chunk_nr; i++)
+		want(g, &g->chunk[i], 1);
+	if (g->cframe_nr)
+		want(g, &g->shims, 1);
+}
+
+struct cprof_pair cprof__gather_both(const struct cprof_gather *g,
 	const struct cprof_region *r, size_t offset)
 {
-	struct pair p = {
+	struct cprof_pair p = {
 		.first = cprof_peek_at(g->peek, r->copy[0]),
 		.second = cprof_peek_at(g->peek, r->copy[1]),
 	};
@@ -157,10 +196,10 @@ static struct pair both(const struct cprof_gather *g,
 static const void *same_in(const struct cprof_gather *g,
 	const struct cprof_region *r, uintptr_t address, size_t len)
 {
-	struct pair p = { 0 };
+	struct cprof_pair p = { 0 };
 
 	if (inside(r, address, len))
-		p = both(g, r, address - r->address);
+		p = cprof__gather_both(g, r, address - r->address);
 	return p.there && !memcmp(p.first, p.second, len) ? p.first : NULL;
 }
 
@@ -178,31 +217,22 @@ const void *cprof__gather_same(
 	return found;
 }
 
-/* How far from the middle a frame was copied. */
-#define AT_THE_END  0
-#define AT_THE_REST (CPROF_MAX_WALKED_FRAMES + 1)
-
-/*
- * The copies of the frame at `address`. `cursor` is where it is expected among
- * those outside. Of two frames, the one with the greater `distance` was copied
- * further from the middle.
- */
-static struct pair frame_at(
+struct cprof_pair cprof__gather_frame(
 	struct cprof_gather *g, uintptr_t address, int *cursor, int *distance)
 {
-	*distance = AT_THE_END;
+	*distance = CPROF_AT_THE_END;
 	for (int i = 0; i < g->end_nr; i++) {
 		const struct cprof_region *r = &g->end[i];
 
 		if (inside(r, address, g->lay->frame.size))
-			return both(g, r, address - r->address);
+			return cprof__gather_both(g, r, address - r->address);
 	}
-	*distance = AT_THE_REST;
+	*distance = CPROF_AT_THE_REST;
 	for (int i = 1; i < g->chunk_nr; i++) {
 		const struct cprof_region *r = &g->chunk[i];
 
 		if (inside(r, address, g->lay->frame.size))
-			return both(g, r, address - r->address);
+			return cprof__gather_both(g, r, address - r->address);
 	}
 	for (int n = 0; n < g->outside_nr; n++) {
 		int i = (*cursor + n) % g->outside_nr;
@@ -214,184 +244,26 @@ static struct pair frame_at(
 		if (!g->outside[i].visited)
 			g->visited[g->visited_nr++] = (uint16_t)i;
 		g->outside[i].visited = true;
-		return both(g, &g->outside[i], 0);
+		return cprof__gather_both(g, &g->outside[i], 0);
 	}
-	return (struct pair){ 0 };
+	*distance = CPROF_AT_THE_REST + 1;
+	if (g->cframe_nr && inside(&g->shims, address, g->lay->frame.size))
+		return cprof__gather_both(
+			g, &g->shims, address - g->shims.address);
+	return (struct cprof_pair){ 0 };
 }
 
-/* What became of a frame between its two copies. */
-enum standing {
-	STOOD,
-	/* It stood if its caller did, over more than this frame's copies. */
-	STOOD_IF_CALLED,
-	MOVED_ON, /* in the same call, but its callee is another one */
-	CHANGED
-};
-
-/*
- * Read a frame. A generator's frame names its caller only while it runs. Then
- * what one copy says is enough, because the object was the same one before and
- * after; but the caller, too, must be known to have stood while that was read:
- * if it was copied further in, it is not.
- */
-static enum standing read_frame(const struct cprof_gather *g, uintptr_t at,
-	const struct pair *p, struct cprof_raw_frame *ret)
+const void *cprof__gather_first(
+	const struct cprof_gather *g, uintptr_t address, size_t len)
 {
-	struct cprof_raw_frame after = cprof_frame_read(g->lay, at, p->second);
-	bool generator;
+	for (int i = 0; i < g->first_nr; i++) {
+		const struct cprof_region *r = &g->first[i];
+		const char *copy = cprof_peek_at(g->peek, r->copy[0]);
 
-	*ret = cprof_frame_read(g->lay, at, p->first);
-	if (ret->code != after.code || ret->kind != after.kind ||
-		ret->ended != after.ended)
-		return CHANGED;
-	generator = ret->kind == CPROF_FRAME_GENERATOR;
-	if (generator && !(ret->previous && after.previous)) {
-		if (!ret->previous)
-			*ret = after;
-		return STOOD_IF_CALLED;
+		if (copy && inside(r, address, len))
+			return copy + (address - r->address);
 	}
-	if (ret->previous != after.previous)
-		return CHANGED;
-	return ret->instr == after.instr ? STOOD : MOVED_ON;
-}
-
-/*
- * The frame that ran in the middle, as the state tells or, where a version has
- * them, both copies of its C-stack frame.
- */
-static enum cprof_parse find_top(const struct cprof_gather *g,
-	const struct pair *state, struct cprof_raw_chain *ret,
-	struct cprof_missing *missing)
-{
-	const struct cprof_layout *lay = g->lay;
-	uintptr_t at, after;
-
-	if (!lay->cframe.size) {
-		ret->top =
-			cprof_load_ptr(state->first, lay->thread.current_frame);
-		after = cprof_load_ptr(
-			state->second, lay->thread.current_frame);
-		ret->whole = ret->top == after;
-		return CPROF_PARSE_OK;
-	}
-	at = cprof_load_ptr(state->first, lay->thread.cframe);
-	for (int i = 0; i < g->cframe_nr; i++) {
-		struct pair p;
-
-		if (g->cframe[i].address != at)
-			continue;
-		p = both(g, &g->cframe[i], lay->cframe.current_frame);
-		if (!p.there)
-			break;
-		ret->cframe = at;
-		ret->top = cprof_load_ptr(p.first, 0);
-		ret->whole = ret->top == cprof_load_ptr(p.second, 0);
-		return CPROF_PARSE_OK;
-	}
-	*missing = (struct cprof_missing){ .cframe = at };
-	return CPROF_PARSE_UNKNOWN;
-}
-
-static bool is_this_thread(const struct cprof_gather *g, const char *state)
-{
-	return cprof_load_u64(state, g->lay->thread.id) == g->thread.id &&
-	       cprof_load_ptr(state, g->lay->thread.interp) == g->thread.interp;
-}
-
-/* Frames below `nr` do not count: what they were called by is not known. */
-static void unsettle(struct cprof_raw_chain *chain, int nr)
-{
-	chain->settled = nr;
-	chain->whole = false;
-}
-
-/*
- * From 3.11, what is outside of the data stack is a generator's or a shim. Else
- * it is the remains of a C-stack frame.
- */
-static bool is_no_frame(const struct cprof_gather *g,
-	const struct cprof_raw_frame *f, int distance)
-{
-	return g->lay->chunk.data && distance != AT_THE_END &&
-	       distance != AT_THE_REST && f->kind == CPROF_FRAME_PLAIN;
-}
-
-/* The state's end of the data stack; above it are only frames that ended. */
-static uintptr_t data_end(const struct cprof_gather *g, const char *state)
-{
-	return g->lay->chunk.data
-		       ? cprof_load_ptr(state, g->lay->thread.datastack_top)
-		       : UINTPTR_MAX;
-}
-
-enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
-	struct cprof_raw_chain *ret, struct cprof_missing *missing)
-{
-	struct pair state = both(g, &g->state, 0);
-	enum cprof_frame_kind kind = CPROF_FRAME_PLAIN;
-	enum standing how = STOOD;
-	bool ended = false;
-	uintptr_t at, end, met = 0;
-	int cursor = 0, distance = 0, walked = 0;
-	enum cprof_parse r;
-
-	ret->nr = 0;
-	ret->settled = 0;
-	ret->stood = false;
-	ret->cframe = 0;
-	for (int i = 0; i < g->outside_nr; i++)
-		g->outside[i].visited = false;
-	g->visited_nr = 0;
-	if (!state.there || !is_this_thread(g, state.first) ||
-		!is_this_thread(g, state.second))
-		return CPROF_PARSE_ENDED;
-	r = find_top(g, &state, ret, missing);
-	if (r != CPROF_PARSE_OK)
-		return r;
-	end = data_end(g, state.first);
-	for (at = ret->top; at && walked < CPROF_MAX_WALKED_FRAMES; walked++) {
-		struct cprof_raw_frame *f = &ret->frame[ret->nr];
-		int before = distance;
-		struct pair p = frame_at(g, at, &cursor, &distance);
-
-		if (!p.there) {
-			*missing = (struct cprof_missing){ .frame = at };
-			return CPROF_PARSE_UNKNOWN;
-		}
-		if (how == STOOD_IF_CALLED && distance <= before)
-			unsettle(ret, ret->nr);
-		how = read_frame(g, at, &p, f);
-		ended = walked && f->ended;
-		if (ended || (distance == AT_THE_END && at >= end))
-			how = CHANGED;
-		/* Unless the data stack grew: then this shows it. */
-		if (is_no_frame(g, f, distance)) {
-			*missing = (struct cprof_missing){ .frame = at };
-			return CPROF_PARSE_UNKNOWN;
-		}
-		/* Links in a circle are no stack (Brent). */
-		if (at == met) {
-			ret->too_deep = false;
-			unsettle(ret, ret->nr);
-			return CPROF_PARSE_OK;
-		}
-		if (!(walked & (walked - 1)))
-			met = at;
-		kind = f->kind;
-		at = f->previous;
-		if (!walked)
-			ret->stood = how == STOOD && kind != CPROF_FRAME_SHIM;
-		if (how == CHANGED)
-			unsettle(ret, ret->nr + (kind != CPROF_FRAME_SHIM));
-		else if (how == MOVED_ON && walked)
-			unsettle(ret, ret->nr);
-		ret->nr += kind != CPROF_FRAME_SHIM;
-	}
-	ret->too_deep = at != 0;
-	/* What is suspended or ended has no caller: the root is missing. */
-	if ((kind == CPROF_FRAME_GENERATOR || ended) && !ret->too_deep)
-		unsettle(ret, ret->nr);
-	return CPROF_PARSE_OK;
+	return NULL;
 }
 
 /* The bytes of a chunk that are in use, the newest one's with some slack. */
@@ -623,6 +495,8 @@ void cprof__gather_save(struct cprof_gather *g,
 	if (chain->nr)
 		add_recent(g->cut, &g->cut_nr, CPROF_HINT_CUTS,
 			chain->frame[0].frame);
+	if (chain->brief)
+		add_recent(g->cut, &g->cut_nr, CPROF_HINT_CUTS, chain->brief);
 	hint->cut_nr = 0;
 	for (int i = 0; i < g->cut_nr; i++)
 		hint->cut[hint->cut_nr++] = g->cut[i];

@@ -10,7 +10,8 @@
 /*
  * The memory that one thread's chain of frames lies in: the chunks of its data
  * stack, single frames outside of them (those of generators), its C-stack frame
- * and its state. It is copied twice in one call and parsed into two chains.
+ * and its state. It is copied twice in one call and parsed (parse.c) into one
+ * chain. Before that comes what tells the leaf, and where leaf frames lie.
  * Private to src/cpython. Runs within a tick.
  */
 struct cprof_region {
@@ -24,11 +25,15 @@ struct cprof_gather {
 	const struct cprof_layout *lay;
 	struct cprof_peek *peek;
 	struct cprof_thread_ref thread;
-	struct cprof_region state;
-	/* Newest first; their regions since the last cprof__gather_want(). */
+	struct cprof_region state; /* copied first, and in the middle */
+	/*
+	 * C-stack frames, newest first, and the piece of the C stack that the
+	 * newest and others near it lie in: copied with the state, and as
+	 * frames are, since shims lie there, too.
+	 */
 	uintptr_t cframe_at[CPROF_HINT_CFRAMES];
-	struct cprof_region cframe[CPROF_HINT_CFRAMES];
 	int cframe_nr;
+	struct cprof_region cframes, shims;
 	struct cprof_region chunk[CPROF_MAX_STACK_CHUNKS]; /* newest first */
 	int chunk_nr;
 	/* chunk[0] in pieces, the newest first, cut where leaf frames begin. */
@@ -36,6 +41,10 @@ struct cprof_gather {
 	int end_nr;
 	uintptr_t cut[CPROF_HINT_CUTS];
 	int cut_nr;
+	/* chunk[0], and leaf frames outside of it: one copy, behind the first
+	 * of the state. */
+	struct cprof_region first[CPROF_HINT_CUTS + 1];
+	int first_nr;
 	struct cprof_region outside[CPROF_MAX_WALKED_FRAMES]; /* leaf first */
 	int outside_nr;
 	/* Of these, those that the last parse went through, leaf first. */
@@ -44,17 +53,21 @@ struct cprof_gather {
 };
 
 /*
- * The frames linked from the state, leaf first. Those from `settled` on stood
- * up to the root; `whole` is a stack of which all stood and the leaf was the
- * leaf.
+ * The frames of the moment when the state was first copied, leaf first. Those
+ * from `settled` on stood up to the root; `whole` is a stack of which all stood
+ * and the leaf was the leaf.
  */
 struct cprof_raw_chain {
 	int nr;
 	int settled;
 	bool whole;
-	bool stood;	  /* the leaf, at the same instruction in both copies */
-	uintptr_t cframe; /* that led to `top`, if the version has them */
-	uintptr_t top;	  /* the frame that ran, though it be a shim */
+	bool stood; /* the leaf, at the same instruction in both copies */
+	/*
+	 * The frame that ran at first, if that had returned when its callers
+	 * were copied twice; else 0. If the chain is whole it is the leaf.
+	 */
+	uintptr_t brief;
+	uintptr_t cframe; /* that told who ran, if the version has them */
 	bool too_deep;	  /* the root was not reached within the limit */
 	struct cprof_raw_frame frame[CPROF_MAX_WALKED_FRAMES];
 };
@@ -77,8 +90,34 @@ void cprof__gather_init(struct cprof_gather *g,
 	const struct cprof_thread_ref *thread,
 	const struct cprof_chain_hint *hint);
 
-/* Put both copies on the list: a palindrome. The caller begins and runs it. */
+/* Put all copies on the list. The caller begins and runs it. */
 void cprof__gather_want(struct cprof_gather *g);
+
+/* Both copies of something; `there` is false if one of them is missing. */
+struct cprof_pair {
+	const char *first, *second;
+	bool there;
+};
+
+struct cprof_pair cprof__gather_both(const struct cprof_gather *g,
+	const struct cprof_region *r, size_t offset);
+
+/* How far from the middle a frame was copied. */
+#define CPROF_AT_THE_END  0
+#define CPROF_AT_THE_REST (CPROF_MAX_WALKED_FRAMES + 1)
+
+/*
+ * The copies of the frame at `address`. `cursor` is where it is expected among
+ * those outside. Of two frames, the one with the greater `distance` was copied
+ * further from the middle.
+ */
+struct cprof_pair cprof__gather_frame(
+	struct cprof_gather *g, uintptr_t address, int *cursor, int *distance);
+
+/* The copy of this memory that came right behind the first of the state; NULL
+ * if there is none. */
+const void *cprof__gather_first(
+	const struct cprof_gather *g, uintptr_t address, size_t len);
 
 /* The chain in a list that ran. `missing` is set for UNKNOWN. */
 enum cprof_parse cprof__gather_parse(struct cprof_gather *g,

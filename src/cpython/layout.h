@@ -77,6 +77,7 @@ struct cprof_layout {
 		uint16_t owner; /* from 3.11 */
 		uint8_t owned_by_generator;
 		uint8_t owned_by_shim; /* from 3.12: this or more, no code */
+		uint16_t func;	       /* from 3.11; the PyFunctionObject */
 		uint16_t stackpointer; /* from 3.14: NULL unless in C */
 	} frame; /* PyFrameObject, from 3.11 _PyInterpreterFrame */
 	struct {

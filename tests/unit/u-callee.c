@@ -251,3 +251,28 @@ void test_callee__older_versions_have_none(void)
 	CHECK_EQ(w->stack->nr, 1);
 	close_world(w);
 }
+
+/* As a caller that was copied a little later than what it called. */
+void test_callee__a_caller_that_went_on_is_set_back_to_its_call(void)
+{
+	struct scene s = open_scene(0x030c01f0);
+	struct fake_python *py = s.w->py;
+	struct cprof_call call = { .frame.code = fake_address(s.code) };
+
+	called(&s,
+		fake_c_function(py, "sorted", fake_str(py, "builtins"), NULL));
+	call.place = cprof_codes_place(s.w->codes, fake_address(s.code));
+	call.frame.frame = fake_address(s.frame);
+	call.frame.instr = 1000;
+	call.instr = FAKE_CALL + 2;
+	CHECK(cprof_callees_set_back(s.w->callees, &call));
+	CHECK_EQ(call.instr, FAKE_CALL);
+	CHECK_EQ(call.frame.instr, 1000 - 4);
+	CHECK(call.at > fake_address(s.frame));
+	/* Before its call, and before its first instruction. */
+	call.instr = FAKE_CALL - 1;
+	CHECK(!cprof_callees_set_back(s.w->callees, &call));
+	call.instr = -1;
+	CHECK(!cprof_callees_set_back(s.w->callees, &call));
+	close_world(s.w);
+}
