@@ -153,35 +153,67 @@ static bool missed(struct cprof_walker *w, const struct cprof_missing *asked)
 }
 
 /*
+ * Set the caller back to its call. False if it is at none.
+ */
+static bool set_back(struct cprof_walker *w,
+	const struct cprof_raw_frame *caller, struct cprof_call *ret)
+{
+	*ret = (struct cprof_call){ .frame = *caller };
+	ret->place = cprof_codes_place(w->codes, caller->code);
+	if (ret->place < 0)
+		return false;
+	ret->instr = cprof_codes_instr(w->codes,
+		cprof_codes_at(w->codes, ret->place), caller->code,
+		caller->instr);
+	return cprof_callees_set_back(w->callees, ret);
+}
+
+static bool calls(const void *copy, uintptr_t func)
+{
+	uintptr_t words[2];
+
+	if (!copy)
+		return false;
+	cprof_callees_words(copy, words);
+	return words[0] == func || words[1] == func;
+}
+
+/*
  * Frame `i` was copied a call or so apart from its caller, which moved on. They
  * belong together if the caller stands at a call, or stood shortly before, of
  * that function: what is called stays on the caller's stack for a while. Then
- * the caller is set back there.
+ * the caller is set back there. While it is at that call it is so in each copy.
  */
 static bool was_called(struct cprof_walker *w, int i)
 {
 	const struct cprof_raw_frame *f = &w->now.frame[i];
 	struct cprof_raw_frame *caller = &w->now.frame[i + 1];
-	struct cprof_call call = { .frame = *caller };
-	const void *at;
+	struct cprof_pair frame, words;
+	struct cprof_call call, later;
+	int cursor = 0, distance;
 
 	/* These have a caller only while they run, as all have to 3.10. */
 	if (f->kind == CPROF_FRAME_GENERATOR || !w->callees)
 		return true;
-	call.place = cprof_codes_place(w->codes, caller->code);
-	if (call.place < 0)
-		return false;
-	call.instr = cprof_codes_instr(w->codes,
-		cprof_codes_at(w->codes, call.place), caller->code,
-		caller->instr);
-	if (!cprof_callees_set_back(w->callees, &call))
+	if (!set_back(w, caller, &call) ||
+		!calls(cprof__gather_first(
+			       &w->gather, call.at, sizeof(call.words)),
+			f->func))
 		return false;
 	caller->instr = call.frame.instr;
-	at = cprof__gather_first(&w->gather, call.at, sizeof(call.words));
-	if (!at)
-		return false;
-	cprof_callees_words(at, call.words);
-	return call.words[0] == f->func || call.words[1] == f->func;
+	frame = cprof__gather_frame(
+		&w->gather, caller->frame, &cursor, &distance);
+	words = cprof__gather_memory(&w->gather, call.at, sizeof(call.words));
+	for (int n = 0; n < 2 && frame.there && words.there; n++) {
+		struct cprof_raw_frame then = cprof_frame_read(
+			w->lay, caller->frame, n ? frame.second : frame.first);
+
+		if (set_back(w, &then, &later) && later.at == call.at &&
+			later.instr == call.instr &&
+			!calls(n ? words.second : words.first, f->func))
+			return false;
+	}
+	return true;
 }
 
 /*

@@ -193,28 +193,35 @@ struct cprof_pair cprof__gather_both(const struct cprof_gather *g,
 	return p;
 }
 
-static const void *same_in(const struct cprof_gather *g,
+/* Both copies of it, if all of it is in this region. */
+static struct cprof_pair both_in(const struct cprof_gather *g,
 	const struct cprof_region *r, uintptr_t address, size_t len)
+{
+	return inside(r, address, len)
+		       ? cprof__gather_both(g, r, address - r->address)
+		       : (struct cprof_pair){ 0 };
+}
+
+struct cprof_pair cprof__gather_memory(
+	const struct cprof_gather *g, uintptr_t address, size_t len)
 {
 	struct cprof_pair p = { 0 };
 
-	if (inside(r, address, len))
-		p = cprof__gather_both(g, r, address - r->address);
-	return p.there && !memcmp(p.first, p.second, len) ? p.first : NULL;
+	for (int i = 0; i < g->end_nr && !p.there; i++)
+		p = both_in(g, &g->end[i], address, len);
+	for (int i = 1; i < g->chunk_nr && !p.there; i++)
+		p = both_in(g, &g->chunk[i], address, len);
+	for (int i = 0; i < g->outside_nr && !p.there; i++)
+		p = both_in(g, &g->outside[i], address, len);
+	return p;
 }
 
 const void *cprof__gather_same(
 	const struct cprof_gather *g, uintptr_t address, size_t len)
 {
-	const void *found = NULL;
+	struct cprof_pair p = cprof__gather_memory(g, address, len);
 
-	for (int i = 0; i < g->end_nr && !found; i++)
-		found = same_in(g, &g->end[i], address, len);
-	for (int i = 1; i < g->chunk_nr && !found; i++)
-		found = same_in(g, &g->chunk[i], address, len);
-	for (int i = 0; i < g->outside_nr && !found; i++)
-		found = same_in(g, &g->outside[i], address, len);
-	return found;
+	return p.there && !memcmp(p.first, p.second, len) ? p.first : NULL;
 }
 
 struct cprof_pair cprof__gather_frame(

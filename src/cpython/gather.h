@@ -130,7 +130,11 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 void cprof__gather_discover(
 	struct cprof_gather *g, struct cprof_missing *missing);
 
-/* What is the same in both copies of this memory; NULL if it is not there. */
+/* Both copies of this memory. */
+struct cprof_pair cprof__gather_memory(
+	const struct cprof_gather *g, uintptr_t address, size_t len);
+
+/* What is the same in both; NULL if it is not there, or not the same. */
 const void *cprof__gather_same(
 	const struct cprof_gather *g, uintptr_t address, size_t len);
 

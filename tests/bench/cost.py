@@ -23,6 +23,8 @@ import peers
 import session
 
 PERIOD_S = 0.01
+# A window of an agent.
+AGENT_S = 10
 # (program of known.py, rates)
 RUNS = [
     ("nothing", 100),
@@ -67,13 +69,27 @@ def own_share(contender, run, seconds):
         shutil.rmtree(folder)
 
 
+def within_budget(options):
+    """Ours, as an agent collects."""
+    return [c._replace(inside="ours within its budget")
+            for c in options.contenders if c.inside == "ours"]
+
+
+def agent_runs(options):
+    return [run for run in options.runs if run[1] == 100]
+
+
 def findings(options):
     """{(contender, run): per cent, or why there is none}."""
-    return {
+    found = {
         (contender, run): own_share(contender, run, options.seconds)
         for run in options.runs
         for contender in random.sample(options.contenders, len(options.contenders))
     }
+    for contender in within_budget(options):
+        for run in agent_runs(options):
+            found[contender, run] = own_share(contender, run, AGENT_S)
+    return found
 
 
 def cell(value):
@@ -89,6 +105,13 @@ def lines_of(found, options):
         ["% of a core", *map(heading, options.runs)],
         [[c.label(), *(cell(found[c, run]) for run in options.runs)]
          for c in options.contenders])
+    yield ""
+    yield "The same of ours within the budget that an agent has, in %g s:" % AGENT_S
+    yield ""
+    yield from pages.table(
+        ["% of a core", *map(heading, agent_runs(options))],
+        [[c.label(), *(cell(found[c, run]) for run in agent_runs(options))]
+         for c in within_budget(options)])
 
 
 def draw(found, options, path):

@@ -46,6 +46,16 @@ class Ours(Window):
         return lambda duration_ns: _native.collect(kind, duration_ns, int(1e9 / hz))
 
 
+class OursWithinBudget(Window):
+    """As an agent does it, which leaves out ticks to use half a per cent of a core."""
+
+    def collector(self, kind, hz):
+        from googlecloudprofiler import _native
+
+        return lambda duration_ns: _native.collect(
+            kind, duration_ns, int(1e9 / hz), budget_ppm=5000)
+
+
 class Original(Window):
     """Google's own: CPU only, as its wall time is of the main thread only."""
 
@@ -109,6 +119,7 @@ class PyroscopeStack(Pyroscope):
 PROFILERS = {
     "nothing": Nothing,
     "ours": Ours,
+    "ours within its budget": OursWithinBudget,
     "original": Original,
     "ddtrace": Datadog,
     "pyroscope": Pyroscope,
