@@ -9,6 +9,12 @@ from fake_service import assign
 NONE = "no CA certificates found: install the ca-certificates package"
 
 
+def put(certificates, path):
+    """At once: in a file that is being written there are none."""
+    shutil.copy(certificates, path + ".new")
+    os.replace(path + ".new", path)
+
+
 @pytest.fixture
 def begin(watch, key_file):
     """begin(patch={}, before="", **environ) runs a program that has credentials, and
@@ -106,7 +112,7 @@ def test_without_any_there_is_one_warning_until_they_come(
     program = begin(dict(bare, **{"_network._BUNDLES": [path]}), NO_CERTIFI)
     assert NONE in program.hear("Failed to create profile", "WARNING")
     program.hear("Failed to create profile", "DEBUG", count=3)
-    shutil.copy(authority.ca, path)
+    put(authority.ca, path)
     secure.wait_updated(1)
     assert len(program.end()) == 1
 
@@ -137,7 +143,7 @@ def test_certificates_that_are_broken_are_told_once(begin, secure, tmp_path, aut
     program = begin(SSL_CERT_FILE=str(path))
     program.hear("Failed to create profile", "WARNING")
     program.hear("Failed to create profile", "DEBUG", count=2)
-    shutil.copy(authority.ca, str(path))
+    put(authority.ca, str(path))
     secure.wait_created(1)
     assert len(program.end()) == 1
 
@@ -165,6 +171,6 @@ def test_who_is_not_trusted_is_told_with_what_to_do(begin, secure, authority, tm
         "check SSL_CERT_FILE: whoever opens TLS on the way, as a company's proxy does, "
         "needs its CA there"
     )
-    shutil.copy(authority.ca, path)
+    put(authority.ca, path)
     secure.wait_created(1)
     assert len(program.end()) == 1

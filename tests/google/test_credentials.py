@@ -420,7 +420,8 @@ def test_a_subject_token_that_is_missing_is_told(watch, secure, external, tmp_pa
         os.remove(str(tmp_path / "subject"))
         program = watch({"project_id": "p-1"}, GOOGLE_APPLICATION_CREDENTIALS=path)
         program.hear("Failed to create profile", "WARNING")
-        (tmp_path / "subject").write_text("again")
+        (tmp_path / "new").write_text("again")
+        os.replace(str(tmp_path / "new"), str(tmp_path / "subject"))
         secure.wait_created(1)
         assert len(program.end()) == 1
 
