@@ -137,13 +137,12 @@ static void keep_longer(struct cprof_walker *w)
 static bool missed(struct cprof_walker *w, const struct cprof_missing *asked)
 {
 	struct cprof_raw_chain *now = &w->now;
-	int i = 0;
+	int i;
 
 	if (!now->nr || !(asked->cframe || asked->frame) ||
 		cprof__gather_has(&w->gather, now, asked))
 		return false;
-	while (i < now->nr && now->frame[i].frame != asked->caller)
-		i++;
+	i = cprof__chain_index(now, asked->caller);
 	if (i == now->nr)
 		i = 1;
 	if (now->settled < i)
@@ -152,20 +151,26 @@ static bool missed(struct cprof_walker *w, const struct cprof_missing *asked)
 	return true;
 }
 
-/*
- * Set the caller back to its call. False if it is at none.
- */
-static bool set_back(struct cprof_walker *w,
+/* Which code a call's frame runs, and where in it. False if it is not known. */
+static bool locate(const struct cprof_walker *w, struct cprof_call *call)
+{
+	int place = cprof_codes_place(w->codes, call->frame.code);
+
+	if (place < 0)
+		return false;
+	call->place = place;
+	call->instr =
+		cprof_codes_instr(w->codes, cprof_codes_at(w->codes, place),
+			call->frame.code, call->frame.instr);
+	return true;
+}
+
+/* Set the caller back to its call. False if it is at none. */
+static bool set_back(const struct cprof_walker *w,
 	const struct cprof_raw_frame *caller, struct cprof_call *ret)
 {
 	*ret = (struct cprof_call){ .frame = *caller };
-	ret->place = cprof_codes_place(w->codes, caller->code);
-	if (ret->place < 0)
-		return false;
-	ret->instr = cprof_codes_instr(w->codes,
-		cprof_codes_at(w->codes, ret->place), caller->code,
-		caller->instr);
-	return cprof_callees_set_back(w->callees, ret);
+	return locate(w, ret) && cprof_callees_set_back(w->callees, ret);
 }
 
 static bool calls(const void *copy, uintptr_t func)
@@ -530,20 +535,12 @@ static bool find_call(const struct cprof_walker *w,
 {
 	const struct cprof_raw_frame *leaf = &w->chain.frame[0];
 	const void *at;
-	int place;
 
 	if (!w->callees || !w->chain.nr || !w->chain.stood)
 		return false;
 	*ret = (struct cprof_call){ .frame = *leaf };
-	place = place_of(w, 0);
-	if (place >= 0) {
-		ret->place = place;
-		ret->instr = cprof_codes_instr(w->codes,
-			cprof_codes_at(w->codes, place), leaf->code,
-			leaf->instr);
-		if (!cprof_callees_where(w->callees, ret))
-			return false;
-	}
+	if (locate(w, ret) && !cprof_callees_where(w->callees, ret))
+		return false;
 	/* To 3.13 it is another word of the frame, and does not count. */
 	at = cprof__gather_same(&w->gather,
 		leaf->frame + w->lay->frame.stackpointer, sizeof(uintptr_t));
@@ -567,16 +564,12 @@ static bool put_callee(struct cprof_walker *w, struct cprof_call *call,
 	int standing, uint32_t tick, struct cprof_stack *ret)
 {
 	const struct cprof_raw_frame *leaf = &w->chain.frame[0];
-	uint32_t code, callee;
+	uint32_t callee;
 
-	if (!w->chain.nr || !cprof_frame_same_place(leaf, &call->frame))
+	if (!w->chain.nr || !cprof_frame_same_place(leaf, &call->frame) ||
+		code_of(w, 0, standing, tick) == CPROF_CODE_GONE ||
+		!locate(w, call))
 		return false;
-	code = code_of(w, 0, standing, tick);
-	if (code == CPROF_CODE_GONE)
-		return false;
-	call->place = place_of(w, 0);
-	call->instr =
-		cprof_codes_instr(w->codes, code, leaf->code, leaf->instr);
 	callee = cprof_callees_find(w->callees, call, tick);
 	if (callee == CPROF_NO_CALLEE)
 		return false;

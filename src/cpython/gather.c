@@ -177,7 +177,7 @@ void cprof__gather_want(struct cprof_gather *g)
 		want(g, &g->shims, 1);
 }
 
-struct cprof_pair cprof__gather_both(const struct cprof_gather *g,
+static struct cprof_pair both(const struct cprof_gather *g,
 	const struct cprof_region *r, size_t offset)
 {
 	struct cprof_pair p = {
@@ -193,13 +193,11 @@ struct cprof_pair cprof__gather_both(const struct cprof_gather *g,
 	return p;
 }
 
-/* Both copies of it, if all of it is in this region. */
-static struct cprof_pair both_in(const struct cprof_gather *g,
+struct cprof_pair cprof__gather_in(const struct cprof_gather *g,
 	const struct cprof_region *r, uintptr_t address, size_t len)
 {
-	return inside(r, address, len)
-		       ? cprof__gather_both(g, r, address - r->address)
-		       : (struct cprof_pair){ 0 };
+	return inside(r, address, len) ? both(g, r, address - r->address)
+				       : (struct cprof_pair){ 0 };
 }
 
 struct cprof_pair cprof__gather_memory(
@@ -208,11 +206,11 @@ struct cprof_pair cprof__gather_memory(
 	struct cprof_pair p = { 0 };
 
 	for (int i = 0; i < g->end_nr && !p.there; i++)
-		p = both_in(g, &g->end[i], address, len);
+		p = cprof__gather_in(g, &g->end[i], address, len);
 	for (int i = 1; i < g->chunk_nr && !p.there; i++)
-		p = both_in(g, &g->chunk[i], address, len);
+		p = cprof__gather_in(g, &g->chunk[i], address, len);
 	for (int i = 0; i < g->outside_nr && !p.there; i++)
-		p = both_in(g, &g->outside[i], address, len);
+		p = cprof__gather_in(g, &g->outside[i], address, len);
 	return p;
 }
 
@@ -232,14 +230,14 @@ struct cprof_pair cprof__gather_frame(
 		const struct cprof_region *r = &g->end[i];
 
 		if (inside(r, address, g->lay->frame.size))
-			return cprof__gather_both(g, r, address - r->address);
+			return both(g, r, address - r->address);
 	}
 	*distance = CPROF_AT_THE_REST;
 	for (int i = 1; i < g->chunk_nr; i++) {
 		const struct cprof_region *r = &g->chunk[i];
 
 		if (inside(r, address, g->lay->frame.size))
-			return cprof__gather_both(g, r, address - r->address);
+			return both(g, r, address - r->address);
 	}
 	for (int n = 0; n < g->outside_nr; n++) {
 		int i = (*cursor + n) % g->outside_nr;
@@ -251,12 +249,11 @@ struct cprof_pair cprof__gather_frame(
 		if (!g->outside[i].visited)
 			g->visited[g->visited_nr++] = (uint16_t)i;
 		g->outside[i].visited = true;
-		return cprof__gather_both(g, &g->outside[i], 0);
+		return both(g, &g->outside[i], 0);
 	}
 	*distance = CPROF_AT_THE_REST + 1;
 	if (g->cframe_nr && inside(&g->shims, address, g->lay->frame.size))
-		return cprof__gather_both(
-			g, &g->shims, address - g->shims.address);
+		return both(g, &g->shims, address - g->shims.address);
 	return (struct cprof_pair){ 0 };
 }
 
@@ -449,15 +446,13 @@ bool cprof__gather_has(const struct cprof_gather *g,
 	const struct cprof_raw_chain *chain,
 	const struct cprof_missing *missing)
 {
-	int i = index_outside(g, missing->frame), n = 0;
+	int i = index_outside(g, missing->frame);
 
 	if (missing->cframe)
 		return chain->cframe == missing->cframe;
 	if (i < g->outside_nr)
 		return g->outside[i].visited;
-	while (n < chain->nr && chain->frame[n].frame != missing->frame)
-		n++;
-	return n < chain->nr;
+	return cprof__chain_index(chain, missing->frame) < chain->nr;
 }
 
 /* The frames of this chain, leaf first, then others that may run again. */

@@ -72,6 +72,17 @@ struct cprof_raw_chain {
 	struct cprof_raw_frame frame[CPROF_MAX_WALKED_FRAMES];
 };
 
+/* Where the frame at `address` is in the chain; `nr` if it is not. */
+static inline int cprof__chain_index(
+	const struct cprof_raw_chain *c, uintptr_t address)
+{
+	int i = 0;
+
+	while (i < c->nr && c->frame[i].frame != address)
+		i++;
+	return i;
+}
+
 /* What a parse came to. */
 enum cprof_parse {
 	CPROF_PARSE_OK,
@@ -99,8 +110,9 @@ struct cprof_pair {
 	bool there;
 };
 
-struct cprof_pair cprof__gather_both(const struct cprof_gather *g,
-	const struct cprof_region *r, size_t offset);
+/* None if not all of it is in this region. */
+struct cprof_pair cprof__gather_in(const struct cprof_gather *g,
+	const struct cprof_region *r, uintptr_t address, size_t len);
 
 /* How far from the middle a frame was copied. */
 #define CPROF_AT_THE_END  0

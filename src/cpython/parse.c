@@ -71,12 +71,8 @@ static enum standing read_frame(const struct cprof_gather *g, uintptr_t at,
 static bool cframe_at(
 	const struct cprof_gather *g, uintptr_t address, struct cprof_pair *ret)
 {
-	uintptr_t offset = address - g->cframes.address;
-
-	if (!g->cframe_nr || offset > g->cframes.len - g->lay->cframe.size)
-		return false;
-	*ret = cprof__gather_both(
-		g, &g->cframes, offset + g->lay->cframe.current_frame);
+	*ret = cprof__gather_in(g, &g->cframes,
+		address + g->lay->cframe.current_frame, sizeof(uintptr_t));
 	return ret->there;
 }
 
@@ -151,16 +147,6 @@ static uintptr_t data_end(const struct cprof_gather *g, const char *state)
 		       : UINTPTR_MAX;
 }
 
-/* Where the frame at `address` is in the chain; `nr` if it is not. */
-static int index_of(const struct cprof_raw_chain *c, uintptr_t address)
-{
-	int i = 0;
-
-	while (i < c->nr && c->frame[i].frame != address)
-		i++;
-	return i;
-}
-
 /* Make frame `i` the leaf; frames that it called have no part in it. */
 static void begin_at(struct cprof_raw_chain *c, int i)
 {
@@ -184,17 +170,16 @@ static bool allowed(
 	int cursor = 0, distance;
 	struct cprof_pair p =
 		cprof__gather_frame(g, f->frame, &cursor, &distance);
-	const char *copy[2] = { p.first, p.second };
 
+	if (!p.there)
+		return !caller;
 	for (int i = 0; i < 2; i++) {
-		struct cprof_raw_frame later;
+		struct cprof_raw_frame later = cprof_frame_read(
+			g->lay, f->frame, i ? p.second : p.first);
 
-		if (!p.there)
-			return !caller;
-		later = cprof_frame_read(g->lay, f->frame, copy[i]);
-		if (later.code != f->code || later.previous != f->previous)
-			if (caller || later.func == f->func)
-				return false;
+		if ((later.code != f->code || later.previous != f->previous) &&
+			(caller || later.func == f->func))
+			return false;
 	}
 	return true;
 }
@@ -220,7 +205,7 @@ static void find_brief(struct cprof_gather *g, const struct cprof_raw_chain *c,
 		at_first(g, first, &ret->frame[ret->nr]) &&
 		allowed(g, &ret->frame[ret->nr], ret->nr)) {
 		first = ret->frame[ret->nr++].previous;
-		ret->caller = index_of(c, first);
+		ret->caller = cprof__chain_index(c, first);
 		if (ret->caller < c->nr)
 			return;
 	}
@@ -244,7 +229,7 @@ static void lead_back(
 {
 	struct cprof_raw_frame leaf;
 	struct brief brief;
-	int i = index_of(c, first);
+	int i = cprof__chain_index(c, first);
 
 	if (!first)
 		return;
@@ -260,7 +245,7 @@ static void lead_back(
 		was_under_way(g, &c->frame[0]);
 		return;
 	}
-	if (!at_first(g, first, &leaf))
+	if (!cprof__gather_first(g, first, g->lay->frame.size))
 		return;
 	find_brief(g, c, first, &brief);
 	begin_at(c, brief.caller);
@@ -282,7 +267,8 @@ static void lead_back(
 enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 	struct cprof_raw_chain *ret, struct cprof_missing *missing)
 {
-	struct cprof_pair state = cprof__gather_both(g, &g->state, 0);
+	struct cprof_pair state =
+		cprof__gather_in(g, &g->state, g->thread.state, g->state.len);
 	enum cprof_frame_kind kind = CPROF_FRAME_PLAIN;
 	enum standing how = STOOD;
 	bool ended = false;
