@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,22 @@ from secure import Authority, SecureService
 from watched import Watched
 
 __all__ = ["key_file", "launch", "service"]
+
+
+@pytest.fixture
+def put(tmp_path):
+    """put(name, text) puts a file in its place at once, for its owner; its path. One
+    that is written in its place is empty for a moment, which the agent may see."""
+
+    def run(name, text):
+        path = str(tmp_path / name)
+        with open(path + "-new", "w", encoding="utf-8") as file:
+            os.chmod(path + "-new", 0o600)
+            file.write(text)
+        os.replace(path + "-new", path)
+        return path
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,6 @@ from fake_service import assign
 NONE = "no CA certificates found: install the ca-certificates package"
 
 
-def put(certificates, path):
-    """At once: in a file that is being written there are none."""
-    shutil.copy(certificates, path + ".new")
-    os.replace(path + ".new", path)
-
-
 @pytest.fixture
 def begin(watch, key_file):
     """begin(patch={}, before="", **environ) runs a program that has credentials, and
@@ -26,6 +20,13 @@ def begin(watch, key_file):
         return watch(patch=patch, before=before, **environ)
 
     return run
+
+
+@pytest.fixture
+def right(authority):
+    """The certificates that make the service one to trust."""
+    with open(authority.ca, encoding="utf-8") as file:
+        return file.read()
 
 
 @pytest.fixture
@@ -105,14 +106,14 @@ def test_certifi_is_the_last_resort_and_not_imported(
 
 
 def test_without_any_there_is_one_warning_until_they_come(
-    begin, secure, authority, tmp_path, bare
+    begin, secure, right, put, tmp_path, bare
 ):
     path = str(tmp_path / "bundle.pem")
     secure.on_create.append(assign("CPU", 0.1))
     program = begin(dict(bare, **{"_network._BUNDLES": [path]}), NO_CERTIFI)
     assert NONE in program.hear("Failed to create profile", "WARNING")
     program.hear("Failed to create profile", "DEBUG", count=3)
-    put(authority.ca, path)
+    put("bundle.pem", right)
     secure.wait_updated(1)
     assert len(program.end()) == 1
 
@@ -136,32 +137,28 @@ def test_a_variable_that_names_none_is_no_reason_to_trust_others(
     assert secure.created == []
 
 
-def test_certificates_that_are_broken_are_told_once(begin, secure, tmp_path, authority):
-    path = tmp_path / "bundle.pem"
+def test_certificates_that_are_broken_are_told_once(begin, secure, right, put):
     mark = "-----%s CERTIFICATE-----\n"
-    path.write_text(mark % "BEGIN" + "AAAA\n" + mark % "END")
-    program = begin(SSL_CERT_FILE=str(path))
+    path = put("bundle.pem", mark % "BEGIN" + "AAAA\n" + mark % "END")
+    program = begin(SSL_CERT_FILE=path)
     program.hear("Failed to create profile", "WARNING")
     program.hear("Failed to create profile", "DEBUG", count=2)
-    put(authority.ca, str(path))
+    put("bundle.pem", right)
     secure.wait_created(1)
     assert len(program.end()) == 1
 
 
-def test_a_broken_certificate_does_not_spoil_the_others(
-    begin, secure, tmp_path, authority
-):
+def test_a_broken_certificate_does_not_spoil_the_others(begin, secure, right, put):
     mark = "-----%s CERTIFICATE-----\n"
-    with open(authority.ca, encoding="utf-8") as file:
-        good = file.read()
-    path = tmp_path / "bundle.pem"
-    path.write_text(good + mark % "BEGIN" + "AAAA\n" + mark % "END")
-    program = begin(SSL_CERT_FILE=str(path))
+    path = put("bundle.pem", right + mark % "BEGIN" + "AAAA\n" + mark % "END")
+    program = begin(SSL_CERT_FILE=path)
     secure.wait_created(1)
     assert program.end() == []
 
 
-def test_who_is_not_trusted_is_told_with_what_to_do(begin, secure, authority, tmp_path):
+def test_who_is_not_trusted_is_told_with_what_to_do(
+    begin, secure, right, put, tmp_path
+):
     """Until the right certificate is there, which takes no restart."""
     path = str(tmp_path / "bundle.pem")
     shutil.copy("/etc/ssl/certs/ca-certificates.crt", path)
@@ -171,6 +168,6 @@ def test_who_is_not_trusted_is_told_with_what_to_do(begin, secure, authority, tm
         "check SSL_CERT_FILE: whoever opens TLS on the way, as a company's proxy does, "
         "needs its CA there"
     )
-    put(authority.ca, path)
+    put("bundle.pem", right)
     secure.wait_created(1)
     assert len(program.end()) == 1

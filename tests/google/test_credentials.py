@@ -20,13 +20,11 @@ HUSH = "hush-hush"
 
 
 @pytest.fixture
-def write(tmp_path):
-    """write(content) puts a credentials file in its place at once; its path."""
+def write(put):
+    """write(content) puts a credentials file in its place; its path."""
 
     def run(content, name="credentials.json"):
-        (tmp_path / "new").write_text(json.dumps(content))
-        os.replace(str(tmp_path / "new"), str(tmp_path / name))
-        return str(tmp_path / name)
+        return put(name, json.dumps(content))
 
     return run
 
@@ -414,14 +412,15 @@ def test_what_a_token_endpoint_says_wrong_is_in_no_message(
     assert secure.created == []
 
 
-def test_a_subject_token_that_is_missing_is_told(watch, secure, external, tmp_path):
+def test_a_subject_token_that_is_missing_is_told(
+    watch, secure, external, tmp_path, put
+):
     with TokenServer() as server:
         path = external(server.url)
         os.remove(str(tmp_path / "subject"))
         program = watch({"project_id": "p-1"}, GOOGLE_APPLICATION_CREDENTIALS=path)
         program.hear("Failed to create profile", "WARNING")
-        (tmp_path / "new").write_text("again")
-        os.replace(str(tmp_path / "new"), str(tmp_path / "subject"))
+        put("subject", "again")
         secure.wait_created(1)
         assert len(program.end()) == 1
 

@@ -66,29 +66,14 @@ class Served:
 
 
 @pytest.fixture
-def write(tmp_path):
-    """write(name, text) puts a file in its place at once, for its owner; its path."""
-
-    def run(name, text):
-        path = str(tmp_path / name)
-        with open(path + "-new", "w", encoding="utf-8") as file:
-            os.chmod(path + "-new", 0o600)
-            file.write(text)
-        os.replace(path + "-new", path)
-        return path
-
-    return run
-
-
-@pytest.fixture
-def serve(tmp_path, write, authority):
+def serve(tmp_path, put, authority):
     """serve(address, token=ONE, pair=...) is a Served. The pair is of
     certificate and key, or None for plaintext; else it is by the CA that the program
     trusts. In all that the service said there is no secret."""
     started = []
 
     def run(address="0.0.0.0:0", token=ONE, pair=(authority.chain, authority.key)):
-        options = ["--address", address, "--token", write("its-token", token)]
+        options = ["--address", address, "--token", put("its-token", token)]
         if pair:
             options += ["--tls-cert", pair[0], "--tls-key", pair[1]]
         served = Served(tmp_path, options)
@@ -121,16 +106,16 @@ def see_no_secret(program):
     assert HUSH not in program.text() and "Bearer" not in program.text()
 
 
-def test_an_agent_with_the_token_is_served(serve, profiled, write):
+def test_an_agent_with_the_token_is_served(serve, profiled, put):
     served = serve()
-    program = profiled("https://localhost:%d" % served.port, write("token", ONE + "\n"))
+    program = profiled("https://localhost:%d" % served.port, put("token", ONE + "\n"))
     served.wait_stored(2)
     assert program.end() == []
     see_no_secret(program)
 
 
 def test_a_certificate_that_is_signed_by_itself_serves(
-    serve, profiled, write, tmp_path
+    serve, profiled, put, tmp_path
 ):
     """With the names of the service in it, and where the agent trusts it."""
     openssl(
@@ -141,7 +126,7 @@ def test_a_certificate_that_is_signed_by_itself_serves(
     )
     own, key = str(tmp_path / "own.pem"), str(tmp_path / "own-key.pem")
     served = serve(pair=(own, key))
-    token = write("token", ONE)
+    token = put("token", ONE)
     for host in ("localhost", "127.0.0.1"):
         program = profiled(
             *("%s:%d" % (host, served.port), token, {"service": host}),
@@ -152,10 +137,10 @@ def test_a_certificate_that_is_signed_by_itself_serves(
 
 
 def test_the_certificates_on_the_way_to_a_known_one_are_sent(
-    serve, profiled, write, authority, tmp_path
+    serve, profiled, put, authority, tmp_path
 ):
-    write("ca-names", "basicConstraints=critical,CA:true\n")
-    write("leaf-names", "subjectAltName=DNS:localhost\n")
+    put("ca-names", "basicConstraints=critical,CA:true\n")
+    put("leaf-names", "subjectAltName=DNS:localhost\n")
     for name, by, key in (
         ("ca", authority.ca, authority.ca.replace("ca.pem", "ca-key.pem")),
         ("leaf", "ca.pem", "ca-key.pem"),
@@ -167,23 +152,23 @@ def test_the_certificates_on_the_way_to_a_known_one_are_sent(
         openssl(tmp_path, *new.split())
         openssl(tmp_path, *(sign % (name, by, key, name, name)).split())
     both = (tmp_path / "leaf.pem").read_text() + (tmp_path / "ca.pem").read_text()
-    served = serve(pair=(write("chain.pem", both), str(tmp_path / "leaf-key.pem")))
-    program = profiled("https://localhost:%d" % served.port, write("token", ONE))
+    served = serve(pair=(put("chain.pem", both), str(tmp_path / "leaf-key.pem")))
+    program = profiled("https://localhost:%d" % served.port, put("token", ONE))
     served.wait_stored(1)
     assert program.end() == []
 
 
-def test_on_loopback_a_token_goes_without_tls(serve, profiled, write):
+def test_on_loopback_a_token_goes_without_tls(serve, profiled, put):
     served = serve("127.0.0.1:0", pair=None)
-    program = profiled("http://127.0.0.1:%d" % served.port, write("token", ONE))
+    program = profiled("http://127.0.0.1:%d" % served.port, put("token", ONE))
     served.wait_stored(1)
     assert program.end() == []
     see_no_secret(program)
 
 
-def test_an_agent_without_the_token_is_told_once(serve, profiled, write):
+def test_an_agent_without_the_token_is_told_once(serve, profiled, put):
     served = serve()
-    program = profiled("https://localhost:%d" % served.port, write("token", TWO))
+    program = profiled("https://localhost:%d" % served.port, put("token", TWO))
     words = program.hear("Failed to create profile", "WARNING")
     assert words.endswith("UNAUTHENTICATED: this service wants another token" + ADVICE)
     program.hear("Failed to create profile", "DEBUG", count=3)
@@ -201,11 +186,11 @@ def test_on_loopback_an_agent_without_a_token_is_told(serve, profiled):
 
 
 def test_a_token_that_is_replaced_needs_no_restart_of_the_program(
-    serve, profiled, write
+    serve, profiled, put
 ):
     """The service begins anew with another one, and the program's file follows."""
     first = serve()
-    path = write("token", ONE)
+    path = put("token", ONE)
     program = profiled("https://localhost:%d" % first.port, path)
     first.wait_stored(1)
     first.end()
@@ -213,23 +198,23 @@ def test_a_token_that_is_replaced_needs_no_restart_of_the_program(
     second = serve("0.0.0.0:%d" % first.port, token=TWO)
     program.hear("this service wants another token")
     assert second.stored() == before
-    write("token", TWO)
+    put("token", TWO)
     second.wait_stored(before + 1)
     see_no_secret(program)
     program.end()
 
 
-def test_a_token_file_that_goes_and_comes_back_is_told(serve, profiled, write):
+def test_a_token_file_that_goes_and_comes_back_is_told(serve, profiled, put):
     first = serve()
     first.end()
-    path = write("token", ONE)
+    path = put("token", ONE)
     program = profiled("https://localhost:%d" % first.port, path)
     os.remove(path)
     words = program.hear("cannot read a token", "WARNING")
     assert "cannot open '%s': No such file" % path in words
     assert words.endswith(ADVICE)
     serve("0.0.0.0:%d" % first.port)
-    write("token", ONE)
+    put("token", ONE)
     program.hear("The profiler service answers again", "INFO")
     program.hear("Starting to upload profile")
     see_no_secret(program)
@@ -237,10 +222,10 @@ def test_a_token_file_that_goes_and_comes_back_is_told(serve, profiled, write):
 
 
 def test_plain_text_to_a_service_with_tls_is_not_understood(
-    serve, profiled, write
+    serve, profiled, put
 ):
     served = serve("127.0.0.1:0")
-    token = write("token", ONE)
+    token = put("token", ONE)
     program = profiled("http://127.0.0.1:%d" % served.port, token)
     words = program.hear("Failed to create profile", "WARNING")
     assert "UNAVAILABLE" in words
@@ -266,9 +251,9 @@ def test_plain_text_to_a_service_with_tls_is_not_understood(
     ids=["missing", "empty", "blank", "short", "words", "control", "long"],
 )
 def test_a_token_file_that_cannot_be_used_is_refused_by_start(
-    profiled, write, tmp_path, content, words
+    profiled, put, tmp_path, content, words
 ):
-    path = str(tmp_path / "token") if content is None else write("token", content)
+    path = str(tmp_path / "token") if content is None else put("token", content)
     program = profiled("https://localhost:1", path)
     words = "cannot read a token: " + words % path
     assert program.raised == ("CredentialsError", words)
