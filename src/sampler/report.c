@@ -194,13 +194,18 @@ static void close_accounts(struct cprof_window *w)
 	}
 }
 
+/* Those in the profile that Python has no name for. */
 static void name_threads(struct cprof_window *w)
 {
+	struct cprof_thread_label label;
+
 	for (int i = 0; i < w->live_nr; i++) {
 		struct cprof_live *t = &w->live[i];
 		struct cprof_seen *seen = &w->seen[t->seen];
 
-		if (!t->in_use || !seen->tid)
+		if (!t->in_use || !seen->tid ||
+			(w->kind == CPROF_SAMPLER_CPU && !seen->cpu_ticks) ||
+			cprof_names_find(seen->tid, &label))
 			continue;
 		if (seen->tid == w->pid)
 			snprintf(seen->name, sizeof(seen->name), "MainThread");
