@@ -29,6 +29,10 @@ struct cprof_walker {
 	/* The chain that counts, and one that is being looked at. */
 	struct cprof_raw_chain chain, now;
 	int callee_handle; /* of what the leaf called before */
+	/* What the last walk met: a guess for a thread that is new. */
+	uint16_t met_nr;
+	uint32_t met[CPROF_HINT_PLACES];
+	uintptr_t met_callee;
 	struct verdict verdict[CPROF_MAX_CODES];
 	int handle[2][CHECK_MAX];
 	int place[CHECK_MAX];
@@ -511,6 +515,14 @@ static void name_all(struct cprof_walker *w, enum cprof_walk how, int standing,
 		put(ret, CPROF_CODE_NO_FRAME, -1);
 }
 
+/* Threads that begin together do the same, mostly. */
+static void guess(const struct cprof_walker *w, struct cprof_chain_hint *hint)
+{
+	memcpy(hint->place, w->met, w->met_nr * sizeof(w->met[0]));
+	hint->place_nr = w->met_nr;
+	hint->callee = w->met_callee;
+}
+
 static void save_places(struct cprof_walker *w, struct cprof_chain_hint *hint)
 {
 	hint->place_nr = 0;
@@ -524,6 +536,8 @@ static void save_places(struct cprof_walker *w, struct cprof_chain_hint *hint)
 		if (n == hint->place_nr && n < CPROF_HINT_PLACES)
 			hint->place[hint->place_nr++] = (uint32_t)place;
 	}
+	memcpy(w->met, hint->place, hint->place_nr * sizeof(w->met[0]));
+	w->met_nr = hint->place_nr;
 }
 
 /*
@@ -594,6 +608,8 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	if (w->interp && w->interp != thread->interp)
 		cprof_codes_distrust_versions(w->codes);
 	w->interp = thread->interp;
+	if (!hint->place_nr)
+		guess(w, hint);
 	cprof__gather_init(&w->gather, thread, hint);
 	how = settle(w, hint);
 	if (how == CPROF_WALK_ENDED)
@@ -615,6 +631,7 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	name_all(w, how, standing, tick, ret);
 	calls = calls && put_callee(w, &call, standing, tick, ret);
 	hint->callee = calls ? cprof_callees_object(&call) : 0;
+	w->met_callee = hint->callee;
 	/* To be walked again: it may have its names then. */
 	if (w->stats.gone_frames != gone_before)
 		hint->print = 0;

@@ -111,6 +111,10 @@ static inline void cprof_chain_hint_reset(struct cprof_chain_hint *hint)
 	*hint = (struct cprof_chain_hint){ 0 };
 }
 
+/* What the state alone, copied at `state`, tells before the first walk. */
+void cprof_chain_hint_begin(struct cprof_chain_hint *hint,
+	const struct cprof_layout *lay, const void *state);
+
 enum cprof_walk {
 	CPROF_WALK_SETTLED,   /* the whole stack */
 	CPROF_WALK_UNSETTLED, /* a part from the root, marked; or just a mark */

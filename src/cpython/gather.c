@@ -32,6 +32,39 @@ static struct cprof_region region(uintptr_t address, uint32_t len)
 	};
 }
 
+/* The newest chunk is two regions, the end that changes by itself. */
+static void add_chunk(struct cprof_gather *g, uintptr_t at, uint32_t used)
+{
+	uint32_t end = g->lay->frame.size + CHUNK_SLACK + CHUNK_END;
+
+	if (!g->chunk_nr && used > end) {
+		g->chunk[g->chunk_nr++] = region(at + used - end, end);
+		/* A frame that lies across is in the upper one. */
+		used -= end - g->lay->frame.size;
+	}
+	g->chunk[g->chunk_nr++] = region(at, used);
+}
+
+void cprof_chain_hint_begin(struct cprof_chain_hint *hint,
+	const struct cprof_layout *lay, const void *state)
+{
+	uintptr_t at, top;
+
+	if (lay->cframe.size) {
+		hint->cframe[0] = cprof_load_ptr(state, lay->thread.cframe);
+		hint->cframe_nr = 1;
+	}
+	if (!lay->chunk.data)
+		return;
+	at = cprof_load_ptr(state, lay->thread.datastack_chunk);
+	top = cprof_load_ptr(state, lay->thread.datastack_top);
+	if (!at || top - at > CPROF_MAX_CHUNK_BYTES - CHUNK_SLACK)
+		return;
+	hint->chunk[0].address = at;
+	hint->chunk[0].len = (uint32_t)(top - at) + CHUNK_SLACK;
+	hint->chunk_nr = 1;
+}
+
 void cprof__gather_init(struct cprof_gather *g,
 	const struct cprof_thread_ref *thread,
 	const struct cprof_chain_hint *hint)
@@ -41,10 +74,9 @@ void cprof__gather_init(struct cprof_gather *g,
 	g->cframe_nr = hint->cframe_nr;
 	for (int i = 0; i < g->cframe_nr; i++)
 		g->cframe_at[i] = hint->cframe[i];
-	g->chunk_nr = hint->chunk_nr;
-	for (int i = 0; i < g->chunk_nr; i++)
-		g->chunk[i] =
-			region(hint->chunk[i].address, hint->chunk[i].len);
+	g->chunk_nr = 0;
+	for (int i = 0; i < hint->chunk_nr; i++)
+		add_chunk(g, hint->chunk[i].address, hint->chunk[i].len);
 	g->cut_nr = hint->cut_nr;
 	for (int i = 0; i < g->cut_nr; i++)
 		g->cut[i] = hint->cut[i];
@@ -286,19 +318,6 @@ static uint32_t chunk_used(const struct cprof_gather *g, uintptr_t at,
 	else
 		used = top - at < size ? top - at + CHUNK_SLACK : size;
 	return (uint32_t)(used < size ? used : size);
-}
-
-/* The newest chunk is two regions, the end that changes by itself. */
-static void add_chunk(struct cprof_gather *g, uintptr_t at, uint32_t used)
-{
-	uint32_t end = g->lay->frame.size + CHUNK_SLACK + CHUNK_END;
-
-	if (!g->chunk_nr && used > end) {
-		g->chunk[g->chunk_nr++] = region(at + used - end, end);
-		/* A frame that lies across is in the upper one. */
-		used -= end - g->lay->frame.size;
-	}
-	g->chunk[g->chunk_nr++] = region(at, used);
 }
 
 /*

@@ -9,6 +9,9 @@
 /* Less is asked for again only where it would take this much of the budget. */
 #define COMFORT_PERCENT 80
 
+/* What may be owed: as much as so many seconds allow. */
+#define CREDIT_S 1
+
 void cprof_budget_open(struct cprof_budget *b, int64_t share_ppm,
 	int64_t now_ns, int64_t cpu_ns)
 {
@@ -45,6 +48,12 @@ void cprof_budget_judge(
 	b->then_ns = now_ns;
 	b->cpu_ns = cpu_ns;
 	b->ticks = 0;
+	b->owed_ns += used_ns - allowed_ns;
+	if (b->owed_ns < 0)
+		b->owed_ns = 0;
+	/* What first looks at many threads took is paid back by and by. */
+	if (b->owed_ns > CREDIT_S * b->share_ppm * 1000)
+		allowed_ns /= 2;
 	if (used_ns > allowed_ns) {
 		if (any_cold && b->cold_ticks < CPROF_MAX_COLD_TICKS)
 			b->cold_ticks *= 2;

@@ -17,6 +17,7 @@ struct cprof_budget {
 	uint32_t cold_ticks;
 	/* When it was judged last, and how many ticks there were since. */
 	int64_t then_ns, cpu_ns;
+	int64_t owed_ns; /* used beyond the share so far */
 	uint32_t ticks;
 };
 

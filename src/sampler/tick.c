@@ -11,7 +11,6 @@
 
 /* What a tick first tells of a thread, by its clock and one copy for all. */
 enum look {
-	LOOK_NOT_DUE,
 	LOOK_STILL, /* it did not run since its stack was copied */
 	LOOK_SAME,  /* it ran a little, without the GIL, and has that stack */
 	LOOK_MOVED, /* or may have */
@@ -73,10 +72,26 @@ static int begin_thread(
 		i++;
 	if (i == w->live_nr)
 		w->live_nr++;
+	w->rests[i] = 0;
 	w->live[i] = new_live(w, ref,
 		(void *)(w->hints +
 			 (size_t)i * cprof_chain_hint_size(w->opts->layout)));
 	return i;
+}
+
+/* New threads show at the head of a list, whoever is due. */
+static void find_heads(struct cprof_window *w)
+{
+	size_t offset = w->opts->layout->interp.threads_head;
+
+	w->head_nr = 0;
+	for (int i = 0; i < w->threads->nr; i++) {
+		const struct cprof_thread_ref *ref = &w->threads->ref[i];
+
+		if (ref->link == ref->interp + offset &&
+			w->head_nr < CPROF_MAX_INTERPRETERS)
+			w->head[w->head_nr++] = i;
+	}
 }
 
 /* Bring `threads` and `live` up to date; a list that changes has to wait. */
@@ -118,6 +133,7 @@ static void refresh_list(struct cprof_window *w)
 		if (w->live_of[i] == UINT16_MAX)
 			w->live_of[i] =
 				(uint16_t)begin_thread(w, &list->ref[i]);
+	find_heads(w);
 }
 
 /*
@@ -126,31 +142,34 @@ static void refresh_list(struct cprof_window *w)
  */
 #define MAX_FRAMES 5000
 
+/* Looked at every 2^n ticks then, if the budget allows no more. */
+#define MAX_RESTS 16
+
+static bool is_no_main(const struct cprof_window *w, const struct cprof_live *t)
+{
+	int32_t tid = w->seen[t->seen].tid;
+
+	return tid && tid != w->pid;
+}
+
 /*
  * Of many threads, those that do not move are visited ever more seldom, in
  * rotation, by a number that stays while others come and go.
  */
 static bool is_due(const struct cprof_window *w, int i)
 {
-	const struct cprof_live *t = &w->live[w->live_of[i]];
-	int32_t tid = w->seen[t->seen].tid;
-	uint32_t every = 1;
+	uint32_t number = w->live_of[i], every;
 
-	if (w->opts->wall_main && w->kind == CPROF_SAMPLER_WALL && tid &&
-		tid != w->pid)
+	if (w->opts->wall_main && w->kind == CPROF_SAMPLER_WALL &&
+		is_no_main(w, &w->live[number]))
 		return false;
 	if (w->threads->nr <= CPROF_HOT_THREADS || w->closing)
 		return true;
-	for (uint32_t n = 0; n < t->still_looks && every < w->budget.cold_ticks;
-		n++)
-		every *= 2;
-	return (w->tick + w->live_of[i]) % every == 0;
-}
-
-static bool is_first(const struct cprof_window *w, const struct cprof_live *t)
-{
-	return t->ref.link ==
-	       t->ref.interp + w->opts->layout->interp.threads_head;
+	/* Powers of two, both. */
+	every = 1U << w->rests[number];
+	if (every > w->budget.cold_ticks)
+		every = w->budget.cold_ticks;
+	return ((w->tick + number) & (every - 1)) == 0;
 }
 
 static bool is_taken(const struct cprof_window *w, int32_t tid)
@@ -185,17 +204,30 @@ static bool used_little(
 		       (w->wall_ns - t->visited_wall_ns) / 100;
 }
 
+static int want_link(struct cprof_window *w, int i)
+{
+	return cprof_peek_add(w->peek, w->threads->ref[i].link, 8);
+}
+
+static bool is_linked(const struct cprof_window *w, int i, int link)
+{
+	const void *at = cprof_peek_at(w->peek, link);
+
+	return at && cprof_load_ptr(at, 0) == w->threads->ref[i].state;
+}
+
 /* `holder` is the state that has the GIL, where one word tells (to 3.11). */
-static enum look look(
-	const struct cprof_window *w, struct cprof_live *t, uintptr_t holder)
+static enum look look(struct cprof_window *w, int i, uintptr_t holder)
 {
 	const struct cprof_layout *lay = w->opts->layout;
-	const void *link = cprof_peek_at(w->peek, t->link);
+	struct cprof_live *t = live_at(w, i);
 	const void *state = cprof_peek_at(w->peek, t->glance.state);
 
-	if (!link || cprof_load_ptr(link, 0) != t->ref.state || !state ||
+	if (!is_linked(w, i, t->link) || !state ||
 		cprof_load_u64(state, lay->thread.id) != t->ref.id)
 		return LOOK_STALE;
+	if (!t->tally)
+		cprof_chain_hint_begin(t->hint, lay, state);
 	t->holds_gil = holder == t->ref.state || is_attached(lay, state);
 	t->thread_id = cprof_load_ptr(state,
 		lay->thread.native_thread_id ? lay->thread.native_thread_id
@@ -324,15 +356,18 @@ static void find_state_again(
 }
 
 /*
- * Charge the time since the last visit to the stack that was seen now. Returns
- * the ticks that this look stands for.
+ * Charge the time since the last visit to the stack that was seen now, if it is
+ * wanted (see did_nothing). Returns the ticks that this look stands for.
  */
 static uint32_t charge(struct cprof_window *w, struct cprof_live *t)
 {
 	uint32_t ticks = w->period - t->visited_period;
 
-	t->tally->in[t->state].ticks += ticks;
-	t->tally->in[t->state].wall_ns += w->wall_ns - t->visited_wall_ns;
+	if (t->tally) {
+		t->tally->in[t->state].ticks += ticks;
+		t->tally->in[t->state].wall_ns +=
+			w->wall_ns - t->visited_wall_ns;
+	}
 	t->visited_period = w->period;
 	t->visited_wall_ns = w->wall_ns;
 	return ticks;
@@ -358,13 +393,30 @@ static void charge_taken(struct cprof_window *w)
 		charge_cpu(w, &w->live[one->live], one->ticks);
 }
 
+/*
+ * Of a thread that used no CPU time in this window a CPU profile does not show
+ * the stack.
+ */
+static bool did_nothing(const struct cprof_window *w,
+	const struct cprof_live *t, int64_t cpu_ns)
+{
+	return w->kind == CPROF_SAMPLER_CPU && !t->tally && w->tasks_known &&
+	       w->senses.clocks == CPROF_CLOCKS_FINE && cpu_ns >= 0 &&
+	       cpu_ns == t->cpu_first_ns;
+}
+
 static void walk(struct cprof_window *w, struct cprof_live *t)
 {
 	int64_t before_ns = read_cpu(w, t), after_ns, used_ns, elapsed_ns;
+	enum cprof_walk how;
 	uint32_t ticks;
-	enum cprof_walk how =
-		cprof_walk(w->walker, &t->ref, t->hint, w->tick, w->stack);
 
+	if (did_nothing(w, t, before_ns)) {
+		t->cpu_seen_ns = before_ns;
+		charge(w, t);
+		return;
+	}
+	how = cprof_walk(w->walker, &t->ref, t->hint, w->tick, w->stack);
 	if (how == CPROF_WALK_ENDED) {
 		w->list_stale = true;
 		return;
@@ -389,6 +441,18 @@ static void walk(struct cprof_window *w, struct cprof_live *t)
 		};
 }
 
+/* Once more at rest, or not. */
+static void set_rest(
+	struct cprof_window *w, const struct cprof_live *t, bool rests)
+{
+	uint8_t *nr = &w->rests[t - w->live];
+
+	if (!rests)
+		*nr = 0;
+	else if (*nr < MAX_RESTS)
+		++*nr;
+}
+
 static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
 {
 	uint32_t ticks;
@@ -396,13 +460,13 @@ static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
 
 	switch (how) {
 	case LOOK_STILL:
-		t->still_looks++;
+		set_rest(w, t, true);
 		find_state_again(w, t, how);
 		charge(w, t);
 		break;
 	case LOOK_SAME:
 		stood = t->cpu_now_ns == t->cpu_seen_ns;
-		t->still_looks = stood ? t->still_looks + 1 : 0;
+		set_rest(w, t, stood);
 		t->cpu_seen_ns = t->cpu_last_ns = t->cpu_now_ns;
 		find_state_again(w, t, stood ? LOOK_STILL : how);
 		ticks = charge(w, t);
@@ -410,11 +474,10 @@ static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
 			charge_cpu(w, t, ticks);
 		break;
 	case LOOK_MOVED:
-		t->still_looks = 0;
+		set_rest(w, t, false);
 		learn_tid(w, t);
 		walk(w, t);
 		break;
-	case LOOK_NOT_DUE:
 	case LOOK_STALE:
 		break;
 	}
@@ -427,7 +490,7 @@ static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
  */
 static bool clock_stands(const struct cprof_window *w, struct cprof_live *t)
 {
-	int64_t first_ns = t->tally ? read_clock(w, t) : -1;
+	int64_t first_ns = t->cpu_seen_ns >= 0 ? read_clock(w, t) : -1;
 	bool fine = w->senses.clocks == CPROF_CLOCKS_FINE;
 
 	t->cpu_now_ns = INT64_MAX;
@@ -443,52 +506,62 @@ static bool clock_stands(const struct cprof_window *w, struct cprof_live *t)
 	return false;
 }
 
+/* Those that are due, from another place on the list each time. */
+static void find_due(struct cprof_window *w)
+{
+	/* What one walk learns in the first tick, others need not in the next.
+	 */
+	int most = w->tick == 1 && !w->closing ? CPROF_HOT_THREADS
+					       : CPROF_DUE_THREADS;
+	int nr = w->threads->nr, i;
+
+	w->due_nr = 0;
+	if (!nr)
+		return;
+	i = (int)((int64_t)w->tick * CPROF_DUE_THREADS % nr);
+	for (int n = 0; n < nr && w->due_nr < most; n++) {
+		if (is_due(w, i))
+			w->due[w->due_nr++] = (uint16_t)i;
+		if (++i == nr)
+			i = 0;
+	}
+}
+
 /* Look at all threads that are due, in one copy. */
 static void look_at_all(struct cprof_window *w)
 {
-	int current, due_nr = 0, frames = 0;
-	uint8_t *looks = w->looks;
+	int current, frames = 0, head[CPROF_MAX_INTERPRETERS];
 	uintptr_t holder;
 	const void *at;
 
+	find_due(w);
 	cprof_peek_begin(w->peek);
 	current = cprof_peek_add(w->peek, w->opts->roots.current, 8);
-	for (int n = 0; n < w->threads->nr; n++) {
-		int i = (int)((n + (int64_t)w->tick * CPROF_DUE_THREADS) %
-			      w->threads->nr);
-		struct cprof_live *t = live_at(w, i);
+	for (int n = 0; n < w->due_nr; n++) {
+		struct cprof_live *t = live_at(w, w->due[n]);
 
-		looks[i] = LOOK_NOT_DUE;
-		if (due_nr < CPROF_DUE_THREADS && is_due(w, i)) {
-			due_nr++;
-			looks[i] = clock_stands(w, t) ? LOOK_STILL : LOOK_MOVED;
-		}
-		/* New threads show at the head of a list, whoever is due. */
-		if (looks[i] == LOOK_MOVED || is_first(w, t))
-			t->link = cprof_peek_add(w->peek, t->ref.link, 8);
-		if (looks[i] != LOOK_MOVED)
+		w->looks[n] = clock_stands(w, t) ? LOOK_STILL : LOOK_MOVED;
+		if (w->looks[n] != LOOK_MOVED)
 			continue;
+		t->link = want_link(w, w->due[n]);
 		t->glance = cprof_glance_want(w->peek, w->opts->layout, &t->ref,
 			t->hint,
 			t->tally && !t->holds_gil && frames < MAX_FRAMES);
 		frames += t->glance.frames;
 	}
+	for (int n = 0; n < w->head_nr; n++)
+		head[n] = want_link(w, w->head[n]);
 	cprof_peek_run(w->peek);
 	at = cprof_peek_at(w->peek, current);
 	holder = at ? cprof_load_ptr(at, 0) : 0;
-	for (int i = 0; i < w->threads->nr; i++) {
-		struct cprof_live *t = live_at(w, i);
-		const void *link;
-
-		if (looks[i] == LOOK_MOVED) {
-			looks[i] = (uint8_t)look(w, t, holder);
-			w->list_stale |= looks[i] == LOOK_STALE;
-		} else if (is_first(w, t)) {
-			link = cprof_peek_at(w->peek, t->link);
-			w->list_stale |= !link || cprof_load_ptr(link, 0) !=
-							  t->ref.state;
-		}
+	for (int n = 0; n < w->due_nr; n++) {
+		if (w->looks[n] != LOOK_MOVED)
+			continue;
+		w->looks[n] = (uint8_t)look(w, w->due[n], holder);
+		w->list_stale |= w->looks[n] == LOOK_STALE;
 	}
+	for (int n = 0; n < w->head_nr; n++)
+		w->list_stale |= !is_linked(w, w->head[n], head[n]);
 }
 
 void cprof__window_tick(
@@ -517,13 +590,12 @@ void cprof__window_tick(
 		refresh_list(w);
 		look_at_all(w);
 	}
-	for (int i = 0; i < w->threads->nr; i++) {
-		struct cprof_live *t = live_at(w, i);
-
-		visit(w, t, (enum look)w->looks[i]);
-		if (w->closing && w->looks[i] == LOOK_NOT_DUE && t->tally)
-			charge(w, t); /* no room to look once more */
-	}
+	for (int n = 0; n < w->due_nr; n++)
+		visit(w, live_at(w, w->due[n]), (enum look)w->looks[n]);
+	/* What there was no room to look at once more. */
+	for (int i = 0; i < w->threads->nr && w->closing; i++)
+		if (live_at(w, i)->tally)
+			charge(w, live_at(w, i));
 	if (w->kind == CPROF_SAMPLER_CPU)
 		charge_taken(w);
 }

@@ -34,13 +34,16 @@ static int take_arrays(struct cprof_window *w, struct cprof_error *err)
 	w->live_of = take(w, CPROF_MAX_THREADS, sizeof(*w->live_of));
 	w->live_before = take(w, CPROF_MAX_THREADS, sizeof(*w->live_before));
 	w->looks = take(w, CPROF_MAX_THREADS, sizeof(*w->looks));
+	w->rests = take(w, CPROF_MAX_THREADS, sizeof(*w->rests));
+	w->due = take(w, CPROF_MAX_THREADS, sizeof(*w->due));
 	w->stack = take(w, 1, sizeof(*w->stack));
 	w->live = take(w, CPROF_MAX_THREADS, sizeof(*w->live));
 	w->hints = take(w, CPROF_MAX_THREADS, hint_size);
 	w->seen = take(w, CPROF_MAX_SEEN_THREADS, sizeof(*w->seen));
 	w->task = take(w, CPROF_MAX_THREADS, sizeof(*w->task));
 	if (!w->threads || !w->live_of || !w->live_before || !w->looks ||
-		!w->stack || !w->live || !w->hints || !w->seen || !w->task)
+		!w->rests || !w->due || !w->stack || !w->live || !w->hints ||
+		!w->seen || !w->task)
 		return cprof_fail(err, CPROF_ENOMEM, "out of memory");
 	return 0;
 }
@@ -64,6 +67,7 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 		.opts = opts,
 		.kind = kind,
 		.pid = (int32_t)getpid(),
+		.own_cpu_ns = cprof_own_cpu_ns(),
 		.list_stale = true,
 	};
 	r = cprof_peek_create(CPROF_PEEK_ANY, &w->peek, err);
@@ -91,7 +95,6 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 	list_tasks(w);
 	cprof_thread_set_slice(SLICE_NS);
 	w->process_cpu_ns = cprof_process_cpu_ns();
-	w->own_cpu_ns = cprof_own_cpu_ns();
 	w->start_unix_ns = cprof_unix_ns();
 	w->start_ns = w->last_ns = cprof_now_ns();
 	cprof_budget_open(

@@ -45,7 +45,6 @@ struct cprof_live {
 	struct cprof_thread_ref ref;
 	uint32_t seen; /* index of its struct cprof_seen */
 	bool in_use;
-	uint32_t still_looks; /* since it last moved, in a row */
 	uint32_t visited_period;
 	int64_t visited_wall_ns;	   /* on the window's own clock */
 	int64_t cpu_first_ns, cpu_last_ns; /* -1: not read yet */
@@ -78,7 +77,15 @@ struct cprof_window {
 	struct cprof_threads *threads;
 	/* For each thread on the list, and on the one before, its `live`. */
 	uint16_t *live_of, *live_before;
-	uint8_t *looks; /* in the tick that runs, an enum look of tick.c */
+	/* For each `live`, how often in a row it was met at rest. */
+	uint8_t *rests;
+	/* The first of each interpreter, on the list: new ones show there. */
+	int head[CPROF_MAX_INTERPRETERS], head_nr;
+	/* Who is looked at in the tick that runs, on the list; and how that
+	 * was, an enum look of tick.c. */
+	uint16_t *due;
+	uint8_t *looks;
+	int due_nr;
 	struct cprof_stack *stack; /* the one that is being charged */
 	struct cprof_live *live;
 	char *hints; /* for each `live`, cprof_chain_hint_size() bytes */

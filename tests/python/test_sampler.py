@@ -586,6 +586,30 @@ def test_a_greenlet_shows_its_own_stack(show):
     assert seen["part"] > 0.8
 
 
+RESTING = """
+release = threading.Event()
+threads = [threading.Thread(target=release.wait) for _ in range(100)]
+for thread in threads:
+    thread.start()
+time.sleep(0.2)
+profile = _native.decode_profile(_native.collect("CPU", 3 * 10**8, 10**7))
+words = next(c for c in profile["comments"] if "walks" in c)
+wall = sample("WALL", 0.3, 100)
+release.set()
+for thread in threads:
+    thread.join()
+say({"walks": int(words.split(" walks")[0].split()[-1]), "ticks": 30,
+     "waiting": sum(labels.get("state") == "lock" for _, _, _, labels in wall)})
+"""
+
+
+def test_threads_that_rest_are_not_read_for_a_cpu_profile(show):
+    seen = show(RESTING)
+    # This thread, and one of pytest's or ours that wakes up; not a hundred.
+    assert seen["walks"] < 3 * seen["ticks"], seen
+    assert seen["waiting"] >= 100, seen
+
+
 def test_a_window_is_refused_where_it_makes_no_sense():
     for duration_ns, period_ns in (
         (10**9, 0),

@@ -8,13 +8,15 @@
 #define SHARE_PPM 5000
 #define SHARE_US  5000
 
-/* A budget that lived for `seconds` in which it used `us` in each. */
+/*
+ * A budget that lived for `seconds`, each of which takes `us` at the full rate.
+ */
 static struct cprof_budget live(
 	struct cprof_budget b, int seconds, int64_t us, bool any_cold)
 {
 	for (int i = 0; i < seconds; i++)
 		cprof_budget_judge(&b, b.then_ns + CPROF_NS_PER_S,
-			b.cpu_ns + us * CPROF_NS_PER_US, any_cold);
+			b.cpu_ns + us * CPROF_NS_PER_US / b.stride, any_cold);
 	return b;
 }
 
@@ -51,11 +53,19 @@ void test_budget__the_rate_falls_at_once_to_what_fits(void)
 {
 	struct cprof_budget b = live(open_budget(), 1, 3 * SHARE_US, false);
 
-	CHECK_EQ(b.stride, 3);
+	/* To half of it, while more than a second's share is owed. */
+	CHECK_EQ(b.stride, 6);
 	CHECK_EQ(b.cold_ticks, CPROF_COLD_TICKS);
-	/* At a third of the rate it costs a third. */
-	b = live(b, 9, SHARE_US, false);
-	CHECK_EQ(b.stride, 3);
+	b = live(b, 9, 3 * SHARE_US, false);
+	CHECK_EQ(b.stride, 4);
+}
+
+void test_budget__what_the_first_looks_took_is_paid_back(void)
+{
+	struct cprof_budget b = live(open_budget(), 1, 20 * SHARE_US, false);
+
+	b = live(b, 49, SHARE_US, false);
+	CHECK(b.cpu_ns - 5 * MS <= 51 * SHARE_US * CPROF_NS_PER_US);
 }
 
 void test_budget__the_rate_has_a_floor(void)
@@ -81,8 +91,8 @@ void test_budget__it_does_not_swing(void)
 	struct cprof_budget b = live(open_budget(), 1, SHARE_US * 3 / 2, false);
 
 	CHECK_EQ(b.stride, 2);
-	/* At the old rate this was a little too much. */
-	b = live(b, 9, SHARE_US * 11 / 20, false);
+	/* At the full rate this is a little too much. */
+	b = live(b, 9, SHARE_US * 11 / 10, false);
 	CHECK_EQ(b.stride, 2);
 }
 

@@ -230,6 +230,33 @@ void test_chain__what_it_learnt_makes_one_try_enough(void)
 	close_world(w);
 }
 
+/* All frames are in the newest chunk of the data stack. */
+void test_chain__what_its_state_tells_makes_the_first_try_enough(void)
+{
+	for (int i = 0; i < KINDS; i++) {
+		struct world *w = open_world_as(kind[i]);
+		uint64_t before;
+
+		if (!w->py->lay->chunk.data) {
+			close_world(w);
+			continue;
+		}
+		for (int n = 0; n < 60; n++)
+			push(w, "root", 3);
+		CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+		CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+		before = tries(w);
+		for (int n = 0; n < 10; n++) {
+			cprof_chain_hint_reset(w->hint);
+			cprof_chain_hint_begin(
+				w->hint, w->py->lay, w->thread->state);
+			CHECK_EQ(walk(w), CPROF_WALK_SETTLED);
+		}
+		CHECK(tries(w) < before + 10 + INTERRUPTED);
+		close_world(w);
+	}
+}
+
 void test_chain__a_wrong_hint_costs_tries_and_nothing_else(void)
 {
 	struct world *w = open_world();
