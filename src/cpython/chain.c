@@ -28,7 +28,14 @@ struct cprof_walker {
 	struct cprof_gather gather;
 	/* The chain that counts, and one that is being looked at. */
 	struct cprof_raw_chain chain, now;
-	int callee_handle; /* of what the leaf called before */
+	/*
+	 * Once a try `fixed` the moment: what ran then, if that is known, to be
+	 * shown `apart` from the part of a chain that is in `chain`.
+	 */
+	struct cprof_raw_frame leaf;
+	bool fixed, apart;
+	struct cprof_missing asked; /* what was not known then */
+	int callee_handle;	    /* of what the leaf called before */
 	/* What the last walk met: a guess for a thread that is new. */
 	uint16_t met_nr;
 	uint32_t met[CPROF_HINT_PLACES];
@@ -112,47 +119,41 @@ static void judge(struct cprof_walker *w, int nr)
 	}
 }
 
-/* Leave in `chain` what stood still of `now`, if that is more. */
-static void keep_longer(struct cprof_walker *w)
+/* Leave in `chain` what `now` has from frame `from` on, if that is more. */
+static void keep_longer(struct cprof_walker *w, int from)
 {
 	struct cprof_raw_chain *c = &w->chain;
 	const struct cprof_raw_chain *now = &w->now;
-	int stood = now->nr - now->settled;
+	int nr = now->nr - from;
 
-	if (!now->whole && stood <= c->nr)
+	if (!now->whole && nr <= c->nr)
 		return;
-	c->nr = stood;
+	c->nr = nr;
 	c->settled = 0;
 	c->whole = now->whole;
 	c->stood = now->stood;
-	c->brief = now->brief;
 	c->too_deep = now->too_deep;
 	c->cframe = now->cframe;
-	memcpy(c->frame, now->frame + now->settled,
-		(size_t)stood * sizeof(now->frame[0]));
+	memcpy(c->frame, now->frame + from, (size_t)nr * sizeof(now->frame[0]));
 }
 
 /*
- * A try that met an unknown frame fixed the moment that is asked about. If a
- * later one finds that frame gone, its chain is of another moment: what ran is
- * not known, only its caller. Else brief calls of new code would be charged to
- * those who call them.
+ * The first frame of `now` that stood and called what ran when that was asked:
+ * its caller, or one further below on the data stack.
  */
-static bool missed(struct cprof_walker *w, const struct cprof_missing *asked)
+static int first_below(const struct cprof_walker *w)
 {
-	struct cprof_raw_chain *now = &w->now;
-	int i;
+	const struct cprof_raw_chain *now = &w->now;
+	int i = cprof__chain_index(
+		now, w->apart ? w->leaf.previous : w->asked.caller);
 
-	if (!now->nr || !(asked->cframe || asked->frame) ||
-		cprof__gather_has(&w->gather, now, asked))
-		return false;
-	i = cprof__chain_index(now, asked->caller);
-	if (i == now->nr)
+	if (i == now->nr && (!w->apart || w->lay->frame.executing))
 		i = 1;
-	if (now->settled < i)
-		now->settled = i;
-	now->whole = false;
-	return true;
+	else if (i == now->nr)
+		for (i = 0; i < now->nr; i++)
+			if (cprof_frame_is_below(&now->frame[i], &w->leaf))
+				break;
+	return i > now->settled ? i : now->settled;
 }
 
 /* Which code a call's frame runs, and where in it. False if it is not known. */
@@ -225,48 +226,68 @@ static bool was_called(struct cprof_walker *w, int i)
 	return true;
 }
 
-/*
- * Frames that moved on count if it is certain whom they called. Once a try met
- * a brief leaf for which it is not, only calls from the same `caller` count:
- * else what is brief would be charged to its callers.
- */
-static void weigh_moved(struct cprof_walker *w, struct cprof_raw_frame *caller)
+/* Frames that moved on count if it is certain whom they called. */
+static void weigh_moved(struct cprof_walker *w)
 {
 	struct cprof_raw_chain *now = &w->now;
-	int i = now->nr - 1;
 
-	for (int n = i; n > now->settled; n--)
+	for (int n = now->nr - 1; n > now->settled; n--)
 		if (now->frame[n].moved && !was_called(w, n - 1)) {
 			now->whole = false;
 			now->settled = n;
 		}
-	while (i > 0 && (now->frame[i].frame != caller->frame ||
-				now->frame[i].code != caller->code))
-		i--;
-	if (caller->frame && i <= 0) {
-		now->whole = false;
-		now->settled = now->nr;
-	} else if (now->brief && !now->whole && now->settled < now->nr)
-		*caller = now->frame[now->settled];
+}
+
+/*
+ * What ran when it was asked first is the leaf, and if its chain is not whole,
+ * only one with such a leaf counts: what stands longer would be met too often.
+ */
+static void fix_leaf(struct cprof_walker *w)
+{
+	w->fixed = true;
+	w->apart = w->now.told;
+	w->leaf = w->now.leaf;
+	w->chain.first = w->now.first;
+	w->chain.lacking = w->now.lacking;
+}
+
+/* Weigh the chain of a try. True if it is the one, and in `chain`. */
+static bool accept(struct cprof_walker *w)
+{
+	struct cprof_raw_chain *now = &w->now;
+	bool first = !w->fixed;
+
+	weigh_moved(w);
+	if (now->whole && !first)
+		now->whole = w->apart ? now->frame[0].code == w->leaf.code
+				      : cprof__gather_has(
+						&w->gather, now, &w->asked);
+	if (first && !now->whole)
+		fix_leaf(w);
+	if (now->whole || first)
+		keep_longer(w, now->settled);
+	else if (!w->chain.nr)
+		keep_longer(w, first_below(w));
+	return now->whole;
 }
 
 /*
  * Try until a whole chain stood still. Else leaves in `chain` the longest part
- * from a root that any try found.
+ * from a root that any try found, and in `leaf` what ran, if `apart` says so.
  */
 static enum cprof_walk settle(
 	struct cprof_walker *w, const struct cprof_chain_hint *hint)
 {
-	struct cprof_missing asked = { 0 };
-	struct cprof_raw_frame caller = { 0 };
-
+	w->fixed = w->apart = false;
+	w->asked = (struct cprof_missing){ 0 };
 	w->chain.nr = 0;
 	w->chain.whole = false;
 	w->chain.too_deep = false;
+	w->chain.first = w->chain.lacking = 0;
 	w->chain.cframe = 0;
 	for (int try = 0; try < CPROF_WALK_TRIES; try++) {
 		struct cprof_missing missing;
-		bool interrupted, late;
+		bool interrupted;
 
 		w->stats.tries++;
 		cprof_peek_begin(w->peek);
@@ -279,18 +300,15 @@ static enum cprof_walk settle(
 			return CPROF_WALK_ENDED;
 		case CPROF_PARSE_UNKNOWN:
 			cprof__gather_discover(&w->gather, &missing);
-			if (!asked.cframe && !asked.frame)
-				asked = missing;
+			if (interrupted || w->fixed)
+				break;
+			w->asked = missing;
+			fix_leaf(w);
 			break;
 		case CPROF_PARSE_OK:
-			late = missed(w, &asked);
-			weigh_moved(w, &caller);
-			if (!interrupted)
-				keep_longer(w);
-			if (late)
-				return CPROF_WALK_UNSETTLED;
-			if (!w->chain.whole)
+			if (interrupted || !accept(w))
 				break;
+			w->apart = false;
 			judge(w, hint->place_nr);
 			return CPROF_WALK_SETTLED;
 		}
@@ -436,6 +454,16 @@ static uint32_t code_of(
 /* Leaf frames that may be stale: all with all would take milliseconds. */
 #define STALE_MAX 16
 
+/* The newest `nr` frames are none of this stack. */
+static void cut_leaf(struct cprof_walker *w, int nr)
+{
+	struct cprof_raw_chain *c = &w->chain;
+
+	w->apart = w->apart && !nr;
+	c->nr -= nr;
+	memmove(c->frame, c->frame + nr, (size_t)c->nr * sizeof(c->frame[0]));
+}
+
 /*
  * While a C-stack frame is being set up it still names the frame that ran there
  * before. That one ended; it shows by lying within the room of a frame that was
@@ -463,9 +491,7 @@ static void cut_stale(struct cprof_walker *w, int standing, uint32_t tick)
 				c->frame[n].frame - f->frame < room)
 				stale = n + 1;
 	}
-	c->nr -= stale;
-	memmove(c->frame, c->frame + stale,
-		(size_t)c->nr * sizeof(c->frame[0]));
+	cut_leaf(w, stale);
 }
 
 static void put(struct cprof_stack *s, uint32_t code, int32_t instr)
@@ -497,7 +523,7 @@ static void name_all(struct cprof_walker *w, enum cprof_walk how, int standing,
 	int skip_to = c->nr - CPROF_KEPT_ROOT_FRAMES;
 
 	ret->nr = 0;
-	if (how == CPROF_WALK_UNSETTLED)
+	if (how == CPROF_WALK_UNSETTLED && !w->apart)
 		put(ret, CPROF_CODE_UNSETTLED, -1);
 	for (int i = 0; i < c->nr; i++) {
 		struct cprof_frame f;
@@ -508,6 +534,8 @@ static void name_all(struct cprof_walker *w, enum cprof_walk how, int standing,
 		}
 		if (name_frame(w, i, standing, tick, &f))
 			put(ret, f.code, f.instr);
+		if (w->apart && !i)
+			put(ret, CPROF_CODE_UNSETTLED, -1);
 	}
 	if (c->too_deep)
 		put(ret, CPROF_CODE_TOO_DEEP, -1);
@@ -594,6 +622,19 @@ static bool put_callee(struct cprof_walker *w, struct cprof_call *call,
 	return true;
 }
 
+/* The leaf that has no certain caller goes before the part that is there. */
+static void put_apart(struct cprof_walker *w)
+{
+	struct cprof_raw_chain *c = &w->chain;
+
+	w->apart = w->apart && c->nr < CPROF_MAX_WALKED_FRAMES;
+	if (!w->apart)
+		return;
+	memmove(c->frame + 1, c->frame, (size_t)c->nr * sizeof(c->frame[0]));
+	c->frame[0] = w->leaf;
+	c->nr++;
+}
+
 enum cprof_walk cprof_walk(struct cprof_walker *w,
 	const struct cprof_thread_ref *thread, struct cprof_chain_hint *hint,
 	uint32_t tick, struct cprof_stack *ret)
@@ -614,6 +655,7 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	how = settle(w, hint);
 	if (how == CPROF_WALK_ENDED)
 		return how;
+	put_apart(w);
 	calls = how == CPROF_WALK_SETTLED && find_call(w, hint, &call);
 	check_others(w);
 	for (int i = 0; i < w->chain.nr; i++) {
@@ -628,6 +670,9 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	cprof__gather_save(&w->gather, &w->chain, hint);
 	save_places(w, hint);
 	cut_stale(w, standing, tick);
+	/* What was no frame any more has no code, either. */
+	if (w->apart && code_of(w, 0, standing, tick) == CPROF_CODE_GONE)
+		cut_leaf(w, 1);
 	name_all(w, how, standing, tick, ret);
 	calls = calls && put_callee(w, &call, standing, tick, ret);
 	hint->callee = calls ? cprof_callees_object(&call) : 0;

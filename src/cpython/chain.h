@@ -67,6 +67,7 @@ struct cprof_stack {
  */
 #define CPROF_HINT_CFRAMES 8
 #define CPROF_HINT_CUTS	   4
+#define CPROF_HINT_HEADS   8
 #define CPROF_HINT_CHUNKS  16
 #define CPROF_HINT_PLACES  64
 struct cprof_chain_hint {
@@ -74,7 +75,9 @@ struct cprof_chain_hint {
 	uintptr_t cframe[CPROF_HINT_CFRAMES];
 	/* Where leaf frames were met lately, the newest first. */
 	uintptr_t cut[CPROF_HINT_CUTS];
-	uint16_t cut_nr;
+	/* These, and others that called them. */
+	uintptr_t head[CPROF_HINT_HEADS];
+	uint16_t cut_nr, head_nr;
 	uint16_t cframe_nr, chunk_nr, outside_nr, place_nr;
 	struct {
 		uintptr_t address;

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/limits.h"
 #include "cpython/layout.h"
 #include "cpython/peek.h"
 
@@ -64,6 +65,18 @@ static inline struct cprof_raw_frame cprof_frame_read(
 	else if (lay->frame.owned_by_shim && owner >= lay->frame.owned_by_shim)
 		f.kind = CPROF_FRAME_SHIM;
 	return f;
+}
+
+/*
+ * Does the frame lie further down on the data stack than the leaf, so that it
+ * is one of its callers? False for generators' frames, which lie elsewhere.
+ */
+static inline bool cprof_frame_is_below(
+	const struct cprof_raw_frame *f, const struct cprof_raw_frame *leaf)
+{
+	return f->kind == CPROF_FRAME_PLAIN &&
+	       leaf->kind == CPROF_FRAME_PLAIN && f->frame < leaf->frame &&
+	       leaf->frame - f->frame < CPROF_MAX_CHUNK_BYTES;
 }
 
 /* The same call at the same place. */

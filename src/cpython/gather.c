@@ -13,6 +13,12 @@
 #define OTHERS_MAX	   16
 #define OTHERS_OBJECTS_MAX 96
 
+/* Of the frame of a generator that runs: with its locals and its stack. */
+#define HEAD_BYTES 512U
+
+/* Of the caller's stack: what is called and some arguments. */
+#define CALL_BYTES 128U
+
 /* Of the C stack, where C-stack frames are. */
 #define CSTACK_BYTES 4096U
 
@@ -80,6 +86,9 @@ void cprof__gather_init(struct cprof_gather *g,
 	g->cut_nr = hint->cut_nr;
 	for (int i = 0; i < g->cut_nr; i++)
 		g->cut[i] = hint->cut[i];
+	g->head_nr = hint->head_nr;
+	for (int i = 0; i < g->head_nr; i++)
+		g->head[i] = hint->head[i];
 	g->visited_nr = 0;
 	g->outside_nr = hint->outside_nr;
 	for (int i = 0; i < g->outside_nr; i++)
@@ -151,30 +160,72 @@ static struct cprof_region find_cframes(const struct cprof_gather *g)
 }
 
 /*
- * A running thread is held up by the reading of what it writes: its processor
- * has to get that memory back first, and meanwhile shows the moment before,
- * which mostly is the one after a return. So who runs is asked before anything
- * is touched that the thread may be writing; and who that is, right after.
+ * A frame that may run. On the data stack it lies right above the stack of its
+ * caller, with what is called; elsewhere its own is what may be of interest.
+ */
+static struct cprof_region head(const struct cprof_gather *g, uintptr_t at)
+{
+	uint32_t size = g->lay->frame.size;
+
+	if (g->chunk_nr && inside(&g->chunk[0], at, size) &&
+		at - g->chunk[0].address >= CALL_BYTES)
+		return region(at - CALL_BYTES, CALL_BYTES + size);
+	return region(at, HEAD_BYTES);
+}
+
+/*
+ * Who runs is asked in one read of one word, before anything is touched that
+ * the thread writes. What lies there is another call's within some 100 ns, as
+ * each call begins where the one before ended. So what comes next are the few
+ * words of the frames that were met running lately, and not a whole stack: each
+ * line of memory that the thread wrote takes 100 ns to get here.
  */
 static void want_first(struct cprof_gather *g)
 {
-	if (g->cframe_nr)
-		want(g, &g->cframes, 0);
-	else
-		want(g, &g->state, 0);
+	const struct cprof_layout *lay = g->lay;
+
+	g->now = region(g->thread.state +
+				(lay->cframe.size ? lay->thread.cframe
+						  : lay->thread.current_frame),
+		sizeof(uintptr_t));
+	want(g, &g->now, 0);
+	for (int i = 0; i < g->cframe_nr; i++) {
+		g->now_in[i] =
+			region(g->cframe_at[i] + lay->cframe.current_frame,
+				sizeof(uintptr_t));
+		want(g, &g->now_in[i], 0);
+	}
 	g->first_nr = 0;
+	for (int i = 0; i < g->head_nr; i++)
+		g->first[g->first_nr++] = head(g, g->head[i]);
 	if (g->chunk_nr)
 		g->first[g->first_nr++] =
 			region(g->chunk[0].address, g->chunk[0].len);
-	for (int i = 0; i < g->cut_nr; i++)
-		if (!g->chunk_nr ||
-			!inside(&g->chunk[0], g->cut[i], g->lay->frame.size))
-			g->first[g->first_nr++] =
-				region(g->cut[i], g->lay->frame.size);
 	for (int i = 0; i < g->first_nr; i++)
 		want(g, &g->first[i], 0);
 	if (g->cframe_nr)
-		want(g, &g->state, 0);
+		want(g, &g->cframes, 0);
+	want(g, &g->state, 0);
+}
+
+static uintptr_t word_of(
+	const struct cprof_gather *g, const struct cprof_region *r)
+{
+	const void *at = cprof_peek_at(g->peek, r->copy[0]);
+
+	return at ? cprof_load_ptr(at, 0) : 0;
+}
+
+uintptr_t cprof__gather_now(const struct cprof_gather *g)
+{
+	uintptr_t at = word_of(g, &g->now);
+
+	if (!g->lay->cframe.size)
+		return at;
+	for (int i = 0; i < g->cframe_nr; i++)
+		if (g->cframe_at[i] == at)
+			return word_of(g, &g->now_in[i]);
+	return 0;
 }
 
 /*
@@ -283,9 +334,10 @@ struct cprof_pair cprof__gather_frame(
 		g->outside[i].visited = true;
 		return both(g, &g->outside[i], 0);
 	}
-	*distance = CPROF_AT_THE_REST + 1;
-	if (g->cframe_nr && inside(&g->shims, address, g->lay->frame.size))
+	if (g->cframe_nr && inside(&g->shims, address, g->lay->frame.size)) {
+		*distance = CPROF_AT_THE_CSTACK;
 		return both(g, &g->shims, address - g->shims.address);
+	}
 	return (struct cprof_pair){ 0 };
 }
 
@@ -436,6 +488,12 @@ static void add_recent(uintptr_t *at, int *nr, int max, uintptr_t address)
 	at[0] = address;
 }
 
+static void add_leaf(struct cprof_gather *g, uintptr_t address)
+{
+	add_recent(g->head, &g->head_nr, CPROF_HINT_HEADS, address);
+	add_recent(g->cut, &g->cut_nr, CPROF_HINT_CUTS, address);
+}
+
 /* What could not be copied is no frame any more. */
 static void forget_bad(struct cprof_gather *g)
 {
@@ -513,11 +571,16 @@ void cprof__gather_save(struct cprof_gather *g,
 	hint->print = chain->whole;
 	for (int i = 0; i < chain->nr && chain->whole; i++)
 		hint->print = cprof_chain_print(hint->print, &chain->frame[i]);
+	if (chain->lacking)
+		add_recent(
+			g->head, &g->head_nr, CPROF_HINT_HEADS, chain->lacking);
 	if (chain->nr)
-		add_recent(g->cut, &g->cut_nr, CPROF_HINT_CUTS,
-			chain->frame[0].frame);
-	if (chain->brief)
-		add_recent(g->cut, &g->cut_nr, CPROF_HINT_CUTS, chain->brief);
+		add_leaf(g, chain->frame[0].frame);
+	if (chain->first)
+		add_leaf(g, chain->first);
+	hint->head_nr = 0;
+	for (int i = 0; i < g->head_nr; i++)
+		hint->head[hint->head_nr++] = g->head[i];
 	hint->cut_nr = 0;
 	for (int i = 0; i < g->cut_nr; i++)
 		hint->cut[hint->cut_nr++] = g->cut[i];

@@ -41,9 +41,15 @@ struct cprof_gather {
 	int end_nr;
 	uintptr_t cut[CPROF_HINT_CUTS];
 	int cut_nr;
-	/* chunk[0], and leaf frames outside of it: one copy, behind the first
-	 * of the state. */
-	struct cprof_region first[CPROF_HINT_CUTS + 1];
+	/*
+	 * Before all that, once: the word that tells who runs, or for each
+	 * C-stack frame what it says of that; frames that ran lately, or called
+	 * those; and chunk[0].
+	 */
+	struct cprof_region now, now_in[CPROF_HINT_CFRAMES];
+	uintptr_t head[CPROF_HINT_HEADS];
+	int head_nr;
+	struct cprof_region first[CPROF_HINT_HEADS + 1];
 	int first_nr;
 	struct cprof_region outside[CPROF_MAX_WALKED_FRAMES]; /* leaf first */
 	int outside_nr;
@@ -61,12 +67,11 @@ struct cprof_raw_chain {
 	int nr;
 	int settled;
 	bool whole;
-	bool stood; /* the leaf, at the same instruction in both copies */
-	/*
-	 * The frame that ran at first, if that had returned when its callers
-	 * were copied twice; else 0. If the chain is whole it is the leaf.
-	 */
-	uintptr_t brief;
+	bool stood;	 /* the leaf, at the same instruction in both copies */
+	uintptr_t first; /* the frame that ran at first; 0: not known */
+	uintptr_t lacking; /* a caller of that which was not copied then */
+	bool told;	   /* what ran at first, whole or not: the leaf */
+	struct cprof_raw_frame leaf;
 	uintptr_t cframe; /* that told who ran, if the version has them */
 	bool too_deep;	  /* the root was not reached within the limit */
 	struct cprof_raw_frame frame[CPROF_MAX_WALKED_FRAMES];
@@ -115,8 +120,9 @@ struct cprof_pair cprof__gather_in(const struct cprof_gather *g,
 	const struct cprof_region *r, uintptr_t address, size_t len);
 
 /* How far from the middle a frame was copied. */
-#define CPROF_AT_THE_END  0
-#define CPROF_AT_THE_REST (CPROF_MAX_WALKED_FRAMES + 1)
+#define CPROF_AT_THE_END    0
+#define CPROF_AT_THE_REST   (CPROF_MAX_WALKED_FRAMES + 1)
+#define CPROF_AT_THE_CSTACK (CPROF_MAX_WALKED_FRAMES + 2)
 
 /*
  * The copies of the frame at `address`. `cursor` is where it is expected among
@@ -126,8 +132,10 @@ struct cprof_pair cprof__gather_in(const struct cprof_gather *g,
 struct cprof_pair cprof__gather_frame(
 	struct cprof_gather *g, uintptr_t address, int *cursor, int *distance);
 
-/* The copy of this memory that came right behind the first of the state; NULL
- * if there is none. */
+/* The frame that ran at first; 0 if that is not known. */
+uintptr_t cprof__gather_now(const struct cprof_gather *g);
+
+/* The copy of this memory that came right behind; NULL if there is none. */
 const void *cprof__gather_first(
 	const struct cprof_gather *g, uintptr_t address, size_t len);
 

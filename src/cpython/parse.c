@@ -102,19 +102,6 @@ static enum cprof_parse find_top(const struct cprof_gather *g,
 	return CPROF_PARSE_OK;
 }
 
-/* The frame that ran at first; 0 if that is not known. */
-static uintptr_t find_first(const struct cprof_gather *g, const char *state)
-{
-	const struct cprof_layout *lay = g->lay;
-	struct cprof_pair p;
-
-	if (!lay->cframe.size)
-		return cprof_load_ptr(state, lay->thread.current_frame);
-	if (!cframe_at(g, cprof_load_ptr(state, lay->thread.cframe), &p))
-		return 0;
-	return cprof_load_ptr(p.first, 0);
-}
-
 static bool is_this_thread(const struct cprof_gather *g, const char *state)
 {
 	return cprof_load_u64(state, g->lay->thread.id) == g->thread.id &&
@@ -128,9 +115,15 @@ static void unsettle(struct cprof_raw_chain *chain, int nr)
 	chain->whole = false;
 }
 
+/* What was a frame a moment ago may lead anywhere, or to nothing. */
+static bool is_address(uintptr_t at)
+{
+	return at % sizeof(uintptr_t) == 0 && at <= INTPTR_MAX;
+}
+
 /*
  * From 3.11, what is outside of the data stack is a generator's or a shim. Else
- * it is the remains of a C-stack frame.
+ * it is the remains of a C-stack frame, or the data stack grew.
  */
 static bool is_no_frame(const struct cprof_gather *g,
 	const struct cprof_raw_frame *f, int distance)
@@ -177,6 +170,10 @@ static bool allowed(
 		struct cprof_raw_frame later = cprof_frame_read(
 			g->lay, f->frame, i ? p.second : p.first);
 
+		/* A generator that yielded since has no caller. */
+		if (f->kind == CPROF_FRAME_GENERATOR && !later.previous &&
+			later.code == f->code)
+			continue;
 		if ((later.code != f->code || later.previous != f->previous) &&
 			(caller || later.func == f->func))
 			return false;
@@ -185,71 +182,88 @@ static bool allowed(
 }
 
 /*
- * Frames that ran at first and have returned since, from `first` on, leaf
- * first: those up to frame `caller` of the chain. `nr` is 0 where they are not
- * known. Where frames are objects, one that returned has lost its caller: then
- * it is one that was executing.
+ * Frames that ran at first and have returned since, leaf first: those up to
+ * frame `caller` of the chain. `nr` is 0 where not all of them are known; then
+ * `caller` is one further below.
  */
 struct brief {
 	int nr, caller;
+	uintptr_t lacking; /* was not copied then */
 	struct cprof_raw_frame frame[BRIEF_MAX];
 };
 
-static void find_brief(struct cprof_gather *g, const struct cprof_raw_chain *c,
-	uintptr_t first, struct brief *ret)
+/* Is it certain that this frame of the chain called what ran at first? */
+static bool is_below(
+	const struct cprof_gather *g, const struct cprof_raw_chain *c, int i)
 {
-	struct cprof_raw_frame frame;
+	struct cprof_raw_frame f = c->frame[i];
+
+	/* Where frames are objects, one that returned has lost its caller. */
+	return (g->lay->frame.executing ||
+		       (c->told && cprof_frame_is_below(&f, &c->leaf))) &&
+	       was_under_way(g, &f);
+}
+
+static void find_brief(struct cprof_gather *g, const struct cprof_raw_chain *c,
+	struct brief *ret)
+{
+	uintptr_t at = c->first;
+	struct cprof_raw_frame f;
 
 	ret->nr = 0;
-	while (first && ret->nr < BRIEF_MAX &&
-		at_first(g, first, &ret->frame[ret->nr]) &&
-		allowed(g, &ret->frame[ret->nr], ret->nr)) {
-		first = ret->frame[ret->nr++].previous;
-		ret->caller = cprof__chain_index(c, first);
+	ret->lacking = 0;
+	for (int n = 0; at && n < 2 * BRIEF_MAX && ret->nr < BRIEF_MAX; n++) {
+		if (!at_first(g, at, &f)) {
+			ret->lacking = at;
+			break;
+		}
+		if (!allowed(g, &f, ret->nr))
+			break;
+		if (f.kind != CPROF_FRAME_SHIM)
+			ret->frame[ret->nr++] = f;
+		at = f.previous;
+		ret->caller = cprof__chain_index(c, at);
 		if (ret->caller < c->nr)
 			return;
 	}
 	ret->nr = 0;
-	ret->caller = g->lay->frame.executing ? 0 : c->nr;
-	while (ret->caller < c->nr) {
-		frame = c->frame[ret->caller];
-		if (was_under_way(g, &frame))
-			return;
+	ret->caller = 0;
+	while (ret->caller < c->nr && !is_below(g, c, ret->caller))
 		ret->caller++;
-	}
+}
+
+/* Is it the call that ran at first, and not another one's at its address? */
+static bool is_leaf(const struct cprof_gather *g,
+	const struct cprof_raw_chain *c, struct cprof_raw_frame *f)
+{
+	const struct cprof_raw_frame *leaf = &c->leaf;
+
+	if (!c->told)
+		return !g->lay->frame.executing;
+	if (leaf->code != f->code || leaf->previous != f->previous ||
+		leaf->ended != f->ended)
+		return false;
+	f->instr = leaf->instr;
+	return true;
 }
 
 /*
- * Lead the chain of the middle back to the moment of the first copy, when
- * `first` ran. If it is on that chain, it was the leaf. Else it has returned
+ * Lead the chain of the middle back to the moment of the first copy, when its
+ * `first` ran. If that is on that chain, it was the leaf. Else it has returned
  * since, and is the leaf if it was called by a frame of the chain.
  */
-static void lead_back(
-	struct cprof_gather *g, struct cprof_raw_chain *c, uintptr_t first)
+static void lead_back(struct cprof_gather *g, struct cprof_raw_chain *c)
 {
-	struct cprof_raw_frame leaf;
+	int i = cprof__chain_index(c, c->first);
 	struct brief brief;
-	int i = cprof__chain_index(c, first);
 
-	if (!first)
-		return;
-	if (!i && c->nr) {
-		leaf = c->frame[0];
-		if (c->settled != 1 && was_under_way(g, &leaf))
-			return;
-		/* Another call's is there by now. */
-		i = c->nr;
-	}
-	if (i < c->nr) {
+	if (i < c->nr && is_leaf(g, c, &c->frame[i])) {
 		begin_at(c, i);
-		was_under_way(g, &c->frame[0]);
 		return;
 	}
-	if (!cprof__gather_first(g, first, g->lay->frame.size))
-		return;
-	find_brief(g, c, first, &brief);
+	find_brief(g, c, &brief);
 	begin_at(c, brief.caller);
-	c->brief = first;
+	c->lacking = brief.lacking;
 	c->stood = false;
 	c->whole = c->nr && !c->settled && brief.nr &&
 		   brief.nr <= CPROF_MAX_WALKED_FRAMES - c->nr &&
@@ -264,6 +278,41 @@ static void lead_back(
 		c->frame[i].moved = true;
 }
 
+/*
+ * The frame at `address` as it was at first. An object of its own is not soon
+ * another call's: if later copies show the same code twice, it was that before.
+ */
+static bool tell_leaf(const struct cprof_gather *g, uintptr_t address,
+	struct cprof_raw_frame *ret)
+{
+	struct cprof_raw_frame later;
+	struct cprof_pair p;
+
+	if (!address || at_first(g, address, ret))
+		return address;
+	p = cprof__gather_memory(g, address, g->lay->frame.size);
+	if (!p.there)
+		return false;
+	*ret = cprof_frame_read(g->lay, address, p.first);
+	later = cprof_frame_read(g->lay, address, p.second);
+	return ret->code == later.code &&
+	       (g->lay->frame.executing ||
+		       (ret->kind == CPROF_FRAME_GENERATOR &&
+			       later.kind == CPROF_FRAME_GENERATOR));
+}
+
+/* What ran at first. A shim runs while C calls Python. */
+static void find_leaf(const struct cprof_gather *g, struct cprof_raw_chain *c)
+{
+	c->first = cprof__gather_now(g);
+	c->told = tell_leaf(g, c->first, &c->leaf);
+	if (c->told && c->leaf.kind == CPROF_FRAME_SHIM) {
+		c->first = c->leaf.previous;
+		c->told = tell_leaf(g, c->first, &c->leaf) &&
+			  c->leaf.kind != CPROF_FRAME_SHIM;
+	}
+}
+
 enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 	struct cprof_raw_chain *ret, struct cprof_missing *missing)
 {
@@ -271,7 +320,7 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 		cprof__gather_in(g, &g->state, g->thread.state, g->state.len);
 	enum cprof_frame_kind kind = CPROF_FRAME_PLAIN;
 	enum standing how = STOOD;
-	bool ended = false;
+	bool ended = false, led;
 	uintptr_t at, end, met = 0;
 	int cursor = 0, distance = 0, walked = 0;
 	enum cprof_parse r;
@@ -280,8 +329,9 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 	ret->settled = 0;
 	ret->whole = true;
 	ret->stood = false;
-	ret->brief = 0;
+	ret->lacking = 0;
 	ret->cframe = 0;
+	find_leaf(g, ret);
 	for (int i = 0; i < g->outside_nr; i++)
 		g->outside[i].visited = false;
 	g->visited_nr = 0;
@@ -298,21 +348,24 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 		struct cprof_pair p =
 			cprof__gather_frame(g, at, &cursor, &distance);
 
-		if (!p.there) {
-			*missing = (struct cprof_missing){ .frame = at };
-			return CPROF_PARSE_UNKNOWN;
-		}
 		if (how == STOOD_IF_CALLED && distance <= before)
 			unsettle(ret, ret->nr);
-		how = read_frame(g, at, &p, f);
+		led = how != CHANGED && is_address(at);
+		if (p.there)
+			how = read_frame(g, at, &p, f);
+		if (!p.there || is_no_frame(g, f, distance)) {
+			if (led && distance != CPROF_AT_THE_CSTACK) {
+				*missing =
+					(struct cprof_missing){ .frame = at };
+				return CPROF_PARSE_UNKNOWN;
+			}
+			unsettle(ret, ret->nr);
+			at = 0;
+			break;
+		}
 		ended = walked && f->ended;
 		if (ended || (distance == CPROF_AT_THE_END && at >= end))
 			how = CHANGED;
-		/* Unless the data stack grew: then this shows it. */
-		if (is_no_frame(g, f, distance)) {
-			*missing = (struct cprof_missing){ .frame = at };
-			return CPROF_PARSE_UNKNOWN;
-		}
 		/* Links in a circle are no stack (Brent). */
 		if (at == met) {
 			ret->too_deep = false;
@@ -338,6 +391,10 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 	/* What is suspended or ended has no caller: the root is missing. */
 	if ((kind == CPROF_FRAME_GENERATOR || ended) && !ret->too_deep)
 		unsettle(ret, ret->nr);
-	lead_back(g, ret, find_first(g, state.first));
+	if (ret->first)
+		lead_back(g, ret);
+	else if (ret->nr) /* by another C-stack frame than is known */
+		unsettle(ret,
+			ret->nr > 1 && ret->settled < 1 ? 1 : ret->settled);
 	return CPROF_PARSE_OK;
 }

@@ -45,7 +45,7 @@ void test_chain__each_version_shows_its_stacks(void)
 		/* It is suspended: a chain that ends there is cut short. */
 		link_frame(w, fake_leaf(w->thread), NULL);
 		CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
-		CHECK_STR(text(w), "[unsettled]");
+		CHECK_STR(text(w), "inner@5 [unsettled]");
 		close_world(w);
 	}
 }
@@ -95,11 +95,11 @@ void test_chain__frames_that_do_not_execute_are_on_no_stack(void)
 		 */
 		mid[lay->frame.state] = (char)(running + 1);
 		CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
-		CHECK_STR(text(w), "[unsettled] root@3");
+		CHECK_STR(text(w), "leaf@1 [unsettled] root@3");
 		/* Without callers, it is not a root. */
 		link_frame(w, mid, NULL);
 		CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
-		CHECK_STR(text(w), "[unsettled]");
+		CHECK_STR(text(w), "leaf@1 [unsettled]");
 		close_world(w);
 	}
 }
@@ -393,7 +393,7 @@ void test_chain__a_root_that_is_a_generator_is_no_root(void)
 	settled(w, "gen@1 root@3");
 	link_frame(w, gen, NULL);
 	CHECK_EQ(walk(w), CPROF_WALK_UNSETTLED);
-	CHECK_STR(text(w), "[unsettled]");
+	CHECK_STR(text(w), "gen@1 [unsettled]");
 	CHECK(cprof_walker_stats(w->walker)->unsettled >= 1);
 	/* What was learnt before is not lost by it. */
 	link_frame(w, gen, root);
@@ -704,7 +704,9 @@ void test_chain__a_settled_stack_of_a_running_thread_is_a_true_one(void)
 		at = text(w);
 		settled_nr += whole;
 		if (!whole) {
-			CHECK(!strncmp(at, "[unsettled]", 11));
+			/* What ran, if that is known, is apart. */
+			at = strstr(at, "[unsettled]");
+			CHECK(at);
 			at += at[11] ? 12 : 11;
 		}
 		/* At first sight a code may go before it is known. */
