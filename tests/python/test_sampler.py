@@ -159,15 +159,15 @@ def is_right(frame, caller):
         return False
     if name[0] == "f":
         return first == base + 6 and base + 6 <= line <= base + 7 and (
-            caller[0] == "churn")
+            caller[0] in ("churn", "[unsettled]"))
     return first == base + 1 and base + 1 <= line <= base + 5 and (
-        caller[0] in ("f_%d" % n, "[code gone]"))
+        caller[0] in ("f_%d" % n, "[code gone]", "[unsettled]"))
 
 named = gone = late = 0
 bad = []
 while not made or LONG and made < 100000:
     for frames, count, _, _ in sample_while(churn, seconds=3, hz=1000):
-        late += count * (frames[0][0] == "[unsettled]")
+        late += count * ("[unsettled]" in names(frames))
         for frame, caller in zip(frames, frames[1:]):
             if frame[0][:2] in ("f_", "g_"):
                 named += count
@@ -263,7 +263,7 @@ named = gone = late = 0
 bad = []
 seen = set()
 for frames, count, _, _ in sample_while(churn, seconds=2, hz=1000):
-    late += count * (frames[0][0] == "[unsettled]")
+    late += count * ("[unsettled]" in names(frames))
     for (name, file, line, first), caller in zip(frames, frames[1:]):
         if not caller[0].startswith("run_"):
             continue
