@@ -603,28 +603,30 @@ def loop():
 
 def own_share(cpus):
     '''Of a function that takes half a microsecond, of its thread's time.'''
+    global stop
     os.sched_setaffinity(0, cpus)
+    stop = False
+    thread = threading.Thread(target=loop)
+    thread.start()
     of_loop = [(of_python(frames)[0], count) for frames, count, _, _ in sample(
         "WALL", 2, 1000) if "loop" in names(frames) or "[unsettled]" in names(frames)]
+    stop = True
+    thread.join()
     quick = sum(n for name, n in of_loop if name == "py_encode_basestring_ascii")
     return quick / sum(n for _, n in of_loop)
 
 cpus = os.sched_getaffinity(0)
 if len(cpus) < 2:
     skip("one CPU")
-thread = threading.Thread(target=loop)
-thread.start()
 # Where it shares a CPU, the program stands while it is looked at.
 one, two = own_share({min(cpus)}), own_share(cpus)
-stop = True
-thread.join()
 say({"one": one, "two": two})
 """
 
 
 def test_quick_functions_keep_their_time_where_the_sampler_has_a_cpu_of_its_own(show):
     seen = show(QUICK)
-    assert seen["two"] > 0.6 * seen["one"] > 0.06, seen
+    assert seen["two"] > 0.5 * seen["one"] > 0.05, seen
 
 
 RESTING = """
