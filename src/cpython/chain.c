@@ -268,6 +268,7 @@ static bool accept(struct cprof_walker *w)
 		keep_longer(w, now->settled);
 	else if (!w->chain.nr)
 		keep_longer(w, first_below(w));
+	w->apart = w->apart && !now->whole;
 	return now->whole;
 }
 
@@ -308,7 +309,6 @@ static enum cprof_walk settle(
 		case CPROF_PARSE_OK:
 			if (interrupted || !accept(w))
 				break;
-			w->apart = false;
 			judge(w, hint->place_nr);
 			return CPROF_WALK_SETTLED;
 		}

@@ -203,8 +203,6 @@ static void want_first(struct cprof_gather *g)
 			region(g->chunk[0].address, g->chunk[0].len);
 	for (int i = 0; i < g->first_nr; i++)
 		want(g, &g->first[i], 0);
-	if (g->cframe_nr)
-		want(g, &g->cframes, 0);
 	want(g, &g->state, 0);
 }
 
@@ -214,6 +212,18 @@ static uintptr_t word_of(
 	const void *at = cprof_peek_at(g->peek, r->copy[0]);
 
 	return at ? cprof_load_ptr(at, 0) : 0;
+}
+
+bool cprof__gather_top(
+	const struct cprof_gather *g, uintptr_t cframe, uintptr_t *ret)
+{
+	uintptr_t at = cframe + g->lay->cframe.current_frame;
+	const char *copy = cprof_peek_at(g->peek, g->cframes.copy[1]);
+
+	if (!copy || !inside(&g->cframes, at, sizeof(*ret)))
+		return false;
+	*ret = cprof_load_ptr(copy + (at - g->cframes.address), 0);
+	return true;
 }
 
 uintptr_t cprof__gather_now(const struct cprof_gather *g)

@@ -28,8 +28,8 @@ struct cprof_gather {
 	struct cprof_region state; /* copied first, and in the middle */
 	/*
 	 * C-stack frames, newest first, and the piece of the C stack that the
-	 * newest and others near it lie in: copied with the state, and as
-	 * frames are, since shims lie there, too.
+	 * newest and others near it lie in: copied with the state in the
+	 * middle, and as frames are, since shims lie there, too.
 	 */
 	uintptr_t cframe_at[CPROF_HINT_CFRAMES];
 	int cframe_nr;
@@ -131,6 +131,11 @@ struct cprof_pair cprof__gather_in(const struct cprof_gather *g,
  */
 struct cprof_pair cprof__gather_frame(
 	struct cprof_gather *g, uintptr_t address, int *cursor, int *distance);
+
+/* The frame that ran in the middle, as this C-stack frame said. False if that
+ * was not copied. */
+bool cprof__gather_top(
+	const struct cprof_gather *g, uintptr_t cframe, uintptr_t *ret);
 
 /* The frame that ran at first; 0 if that is not known. */
 uintptr_t cprof__gather_now(const struct cprof_gather *g);

@@ -67,15 +67,6 @@ static enum standing read_frame(const struct cprof_gather *g, uintptr_t at,
 	return ret->instr == after.instr ? STOOD : MOVED_ON;
 }
 
-/* What the C-stack frame at `address` says who runs, in both copies. */
-static bool cframe_at(
-	const struct cprof_gather *g, uintptr_t address, struct cprof_pair *ret)
-{
-	*ret = cprof__gather_in(g, &g->cframes,
-		address + g->lay->cframe.current_frame, sizeof(uintptr_t));
-	return ret->there;
-}
-
 /*
  * The frame that ran in the middle, as the state tells or, where a version has
  * them, its C-stack frame.
@@ -85,7 +76,6 @@ static enum cprof_parse find_top(const struct cprof_gather *g,
 	struct cprof_missing *missing)
 {
 	const struct cprof_layout *lay = g->lay;
-	struct cprof_pair p;
 	uintptr_t at;
 
 	if (!lay->cframe.size) {
@@ -93,12 +83,11 @@ static enum cprof_parse find_top(const struct cprof_gather *g,
 		return CPROF_PARSE_OK;
 	}
 	at = cprof_load_ptr(state, lay->thread.cframe);
-	if (!cframe_at(g, at, &p)) {
+	if (!cprof__gather_top(g, at, ret)) {
 		*missing = (struct cprof_missing){ .cframe = at };
 		return CPROF_PARSE_UNKNOWN;
 	}
 	chain->cframe = at;
-	*ret = cprof_load_ptr(p.second, 0);
 	return CPROF_PARSE_OK;
 }
 
@@ -394,7 +383,6 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 	if (ret->first)
 		lead_back(g, ret);
 	else if (ret->nr) /* by another C-stack frame than is known */
-		unsettle(ret,
-			ret->nr > 1 && ret->settled < 1 ? 1 : ret->settled);
+		unsettle(ret, ret->settled ? ret->settled : ret->nr > 1);
 	return CPROF_PARSE_OK;
 }
