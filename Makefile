@@ -141,7 +141,7 @@ $(VENV)/peers: requirements/bench.txt requirements/peers.txt $(VENV)/installed \
 # With WRITE=docs/benchmarks.md the tables and pictures there are made anew.
 bench: $(VENV)/peers
 	$(BIN)/python -W ignore tests/bench/edges.py
-	$(BIN)/python tests/bench/everywhere.py 1
+	$(BIN)/python tests/bench/everywhere.py $(addprefix --write=,$(WRITE))
 	$(BIN)/python tests/bench/truth.py $(addprefix --write=,$(WRITE))
 	$(BIN)/python tests/bench/slowdown.py $(addprefix --write=,$(WRITE))
 	$(BIN)/python tests/bench/cost.py $(addprefix --write=,$(WRITE))

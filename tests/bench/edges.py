@@ -1,11 +1,15 @@
-"""Impossible callers: the share of stacks that show a call which never happens.
+"""What stacks show of quick calls: how many have a call that never happens, or one that
+is not known, and how much time is at a function that did not take it.
 
 Truth is every (caller, callee) pair that sys.setprofile sees in a run of the same
 workload, C functions among them. Then the workload runs on, sampled, and each pair
-of frames of each stack is looked up. Usage: edges.py [SECONDS [HZ]]
+of frames of each stack is looked up. On one core the program stands while it is looked
+at: what functions take by themselves there is what they are compared with on two. Prints
+Markdown. Usage: edges.py [SECONDS [HZ]]
 """
 
 import ast
+import collections
 import copy
 import difflib
 import fractions
@@ -13,6 +17,7 @@ import inspect
 import json
 import json.decoder
 import json.encoder
+import os
 import pprint
 import sys
 import threading
@@ -137,18 +142,23 @@ def sample(work, seconds, hz):
     return _native.decode_profile(data)
 
 
-def judge(profile, edges):
-    """(stacks, impossible, unsettled, with a frame gone) of the loop's thread."""
-    total = bad = unsettled = gone = 0
+def of_loop(profile):
+    """(frames, looks) of each stack of the loop's thread."""
     for locations, values, _labels in profile["samples"]:
         frames = [profile["locations"][i][0] for i in locations]
         names = [f[0] for f in frames]
-        if not any(n.split(".")[-1] == "loop" for n in names) and (
-                "[unsettled]" not in names):
-            continue
-        total += values[0]
-        unsettled += values[0] * ("[unsettled]" in names)
-        gone += values[0] * ("[code gone]" in names)
+        if "[unsettled]" in names or any(n.split(".")[-1] == "loop" for n in names):
+            yield frames, values[0]
+
+
+def judge(profile, edges):
+    """(stacks, impossible, unsettled, with a frame gone) of the loop's thread."""
+    total = bad = unsettled = gone = 0
+    for frames, looks in of_loop(profile):
+        names = [f[0] for f in frames]
+        total += looks
+        unsettled += looks * ("[unsettled]" in names)
+        gone += looks * ("[code gone]" in names)
         keys = [(f[0], f[1], f[3]) for f in frames]
         for callee, caller in zip(keys, keys[1:]):
             if "[" in (callee[0][:1], caller[0][:1]) or caller[0].endswith("loop"):
@@ -158,8 +168,8 @@ def judge(profile, edges):
             if callee[0].endswith("loop") or "threading" in callee[1]:
                 break
             if (caller, callee) not in edges:
-                bad += values[0]
-                print("    impossible:", values[0], [(f[0], f[2]) for f in frames[:9]],
+                bad += looks
+                print("    impossible:", looks, [(f[0], f[2]) for f in frames[:9]],
                       file=sys.stderr)
                 break
     return total, bad, unsettled, gone
@@ -171,23 +181,75 @@ def measure(work, seconds, hz):
     return judge(sample(work, seconds, hz), edges)
 
 
+def own_times(profile):
+    """Looks by the Python function at the leaf."""
+    own = collections.Counter()
+    for frames, looks in of_loop(profile):
+        name, file, _, start = next(
+            f for f in frames if not f[0].startswith("<built-in"))
+        own[name, file, start] += looks
+    return own
+
+
+def difference(one, two):
+    """(How much of `two` is at other functions than in `one`; what chance alone is to
+    be expected to put there): parts of all."""
+    totals = sum(one.values()), sum(two.values())
+    if 0 in totals:
+        return 0, 0
+    found = expected = 0
+    for name in set(one) | set(two):
+        found += abs(one[name] / totals[0] - two[name] / totals[1]) / 2
+        part = (one[name] + two[name]) / sum(totals)
+        spread = part * (1 - part) * (1 / totals[0] + 1 / totals[1])
+        expected += (spread / (2 * 3.1416)) ** 0.5
+    return found, expected
+
+
+def compare(work, seconds, hz):
+    """Looks, as HEAD has them, and the looks on one core, on which there are
+    `unsettled` of the last but one."""
+    edges = true_edges(work)
+    cpus = os.sched_getaffinity(0)
+    two = sample(work, seconds, hz)
+    total, bad, unsettled, gone = judge(two, edges)
+    if len(cpus) == 1:
+        return total, bad, unsettled, gone, 0, 0, unsettled, total
+    os.sched_setaffinity(0, {min(cpus)})
+    one = sample(work, seconds, hz)
+    os.sched_setaffinity(0, cpus)
+    total_of_one, _, unsettled_of_one, _ = judge(one, edges)
+    found, expected = difference(own_times(one), own_times(two))
+    return (total, bad, unsettled, gone, found * total, expected * total,
+            unsettled_of_one, total_of_one)
+
+
+HEAD = ["", "stacks", "impossible, %", "`[unsettled]`, %", "`[code gone]`, %",
+        "time elsewhere, %", "of it by chance", "`[unsettled]` on one core, %"]
+
+
+def row(label, counts):
+    total, bad, *rest, unsettled_of_one, total_of_one = counts
+    return [label, "%d" % total, "%.3f" % (100 * bad / (total or 1)),
+            *("%.1f" % (100 * c / (total or 1)) for c in rest),
+            "%.1f" % (100 * unsettled_of_one / (total_of_one or 1))]
+
+
+def say(cells):
+    print("| %s |" % " | ".join(cells), flush=True)
+
+
 def main():
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4
     hz = float(sys.argv[2]) if len(sys.argv) > 2 else 1000
-    print("%-14s %8s %12s %10s %10s" % (
-        "workload", "stacks", "impossible", "unsettled", "code gone"))
-    sums = [0, 0, 0, 0]
+    say(HEAD)
+    say(["---"] * len(HEAD))
+    sums = [0] * 8
     for name, work in WORKLOADS.items():
-        counts = measure(work, seconds, hz)
+        counts = compare(work, seconds, hz)
         sums = [a + b for a, b in zip(sums, counts)]
-        show(name, counts)
-    show("all", sums)
-
-
-def show(name, counts):
-    total = counts[0] or 1
-    print("%-14s %8d %10.3f %% %8.2f %% %8.2f %%" % (
-        name, counts[0], *(100 * c / total for c in counts[1:])))
+        say(row(name, counts))
+    say(row("all", sums))
 
 
 if __name__ == "__main__":

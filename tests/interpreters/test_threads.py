@@ -347,7 +347,9 @@ def test_a_thread_made_in_c_that_enters_python_is_seen(show):
     assert seen["names"] == ["spin", "entered"]
     assert seen["frames"] == seen["told"]
     assert seen["part"] > 0.8
-    assert set(map(tuple, seen["chains"])) <= {("visits",)}, seen["chains"]
+    # What has ended with its thread may have lost whether anything called it.
+    allowed = {("visits",), ("visits", "[unsettled]")}
+    assert set(map(tuple, seen["chains"])) <= allowed, seen["chains"]
 
 
 SUB_INTERPRETERS = """
