@@ -22,6 +22,9 @@
 /* Of the C stack, where C-stack frames are. */
 #define CSTACK_BYTES 4096U
 
+/* A C-stack frame and its shim are locals of one C function. */
+#define SHIM_NEAR 512U
+
 /* A thread may have gone deeper since we learnt how far its chunk reaches. */
 #define CHUNK_SLACK 512U
 
@@ -198,6 +201,9 @@ static void want_first(struct cprof_gather *g)
 	g->first_nr = 0;
 	for (int i = 0; i < g->head_nr; i++)
 		g->first[g->first_nr++] = head(g, g->head[i]);
+	for (int i = 0; i < g->cframe_nr && g->to_shim; i++)
+		g->first[g->first_nr++] =
+			region(g->cframe_at[i] + g->to_shim, lay->frame.size);
 	if (g->chunk_nr)
 		g->first[g->first_nr++] =
 			region(g->chunk[0].address, g->chunk[0].len);
@@ -224,6 +230,15 @@ bool cprof__gather_top(
 		return false;
 	*ret = cprof_load_ptr(copy + (at - g->cframes.address), 0);
 	return true;
+}
+
+void cprof__gather_met_shim(
+	struct cprof_gather *g, uintptr_t cframe, uintptr_t shim)
+{
+	uintptr_t distance = shim - cframe;
+
+	if (distance + SHIM_NEAR < 2 * SHIM_NEAR)
+		g->to_shim = distance;
 }
 
 uintptr_t cprof__gather_now(const struct cprof_gather *g)
@@ -351,17 +366,26 @@ struct cprof_pair cprof__gather_frame(
 	return (struct cprof_pair){ 0 };
 }
 
+static const void *first_in(const struct cprof_gather *g,
+	const struct cprof_region *r, uintptr_t address, size_t len)
+{
+	const char *copy = cprof_peek_at(g->peek, r->copy[0]);
+
+	return copy && inside(r, address, len) ? copy + (address - r->address)
+					       : NULL;
+}
+
 const void *cprof__gather_first(
 	const struct cprof_gather *g, uintptr_t address, size_t len)
 {
-	for (int i = 0; i < g->first_nr; i++) {
-		const struct cprof_region *r = &g->first[i];
-		const char *copy = cprof_peek_at(g->peek, r->copy[0]);
+	const void *ret = NULL;
 
-		if (copy && inside(r, address, len))
-			return copy + (address - r->address);
-	}
-	return NULL;
+	for (int i = 0; i < g->first_nr && !ret; i++)
+		ret = first_in(g, &g->first[i], address, len);
+	/* The palindrome begins with the rest of the data stack. */
+	for (int i = 1; i < g->chunk_nr && !ret; i++)
+		ret = first_in(g, &g->chunk[i], address, len);
+	return ret;
 }
 
 /* The bytes of a chunk that are in use, the newest one's with some slack. */

@@ -49,8 +49,11 @@ struct cprof_gather {
 	struct cprof_region now, now_in[CPROF_HINT_CFRAMES];
 	uintptr_t head[CPROF_HINT_HEADS];
 	int head_nr;
-	struct cprof_region first[CPROF_HINT_HEADS + 1];
+	struct cprof_region first[CPROF_HINT_HEADS + CPROF_HINT_CFRAMES + 1];
 	int first_nr;
+	/* From a C-stack frame to its shim, as the interpreter was compiled; 0
+	 * until one was met. */
+	uintptr_t to_shim;
 	struct cprof_region outside[CPROF_MAX_WALKED_FRAMES]; /* leaf first */
 	int outside_nr;
 	/* Of these, those that the last parse went through, leaf first. */
@@ -137,10 +140,14 @@ struct cprof_pair cprof__gather_frame(
 bool cprof__gather_top(
 	const struct cprof_gather *g, uintptr_t cframe, uintptr_t *ret);
 
+/* The first shim on the chain that `cframe` leads to is that one's own. */
+void cprof__gather_met_shim(
+	struct cprof_gather *g, uintptr_t cframe, uintptr_t shim);
+
 /* The frame that ran at first; 0 if that is not known. */
 uintptr_t cprof__gather_now(const struct cprof_gather *g);
 
-/* The copy of this memory that came right behind; NULL if there is none. */
+/* The copy of this memory that came soonest after; NULL if there is none. */
 const void *cprof__gather_first(
 	const struct cprof_gather *g, uintptr_t address, size_t len);
 

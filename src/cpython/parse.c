@@ -309,7 +309,7 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 		cprof__gather_in(g, &g->state, g->thread.state, g->state.len);
 	enum cprof_frame_kind kind = CPROF_FRAME_PLAIN;
 	enum standing how = STOOD;
-	bool ended = false, led;
+	bool ended = false, led, shim = false;
 	uintptr_t at, end, met = 0;
 	int cursor = 0, distance = 0, walked = 0;
 	enum cprof_parse r;
@@ -363,6 +363,10 @@ enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 		}
 		if (!(walked & (walked - 1)))
 			met = at;
+		if (ret->cframe && !shim && f->kind == CPROF_FRAME_SHIM) {
+			cprof__gather_met_shim(g, ret->cframe, at);
+			shim = true;
+		}
 		kind = f->kind;
 		at = f->previous;
 		if (!walked)

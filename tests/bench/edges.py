@@ -3,9 +3,9 @@ is not known, and how much time is at a function that did not take it.
 
 Truth is every (caller, callee) pair that sys.setprofile sees in a run of the same
 workload, C functions among them. Then the workload runs on, sampled, and each pair
-of frames of each stack is looked up. On one core the program stands while it is looked
-at: what functions take by themselves there is what they are compared with on two. Prints
-Markdown. Usage: edges.py [SECONDS [HZ]]
+of frames of each stack is looked up. On one core the program stands while it is
+looked at: what functions take by themselves there is what they are compared with on
+two. Prints Markdown. Usage: edges.py [SECONDS [HZ]]
 """
 
 import ast

@@ -1,5 +1,5 @@
-"""What stacks show of quick calls on every Python that is here (see tests/interpreters):
-edges.py run by each, and its last line. Prints Markdown.
+"""What stacks show of quick calls on every Python that is here (see
+tests/interpreters): edges.py run by each, and its last line. Prints Markdown.
 
 Usage: everywhere.py [--seconds S] [--write PAGE]
 """
@@ -47,8 +47,8 @@ def main():
     options = parser.parse_args()
     lines = [
         pages.machine(os.getloadavg()[0]),
-        "- `tests/bench/everywhere.py --seconds %g`: so long on each of %d workloads, on "
-        "one core and on all" % (options.seconds, len(edges.WORKLOADS)),
+        "- `tests/bench/everywhere.py --seconds %g`: so long on each of %d workloads, "
+        "on one core and on all" % (options.seconds, len(edges.WORKLOADS)),
         "",
         *pages.table(["Python", *edges.HEAD[1:]], rows(options.seconds)),
     ]
