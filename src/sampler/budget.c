@@ -55,9 +55,12 @@ void cprof_budget_judge(
 	if (b->owed_ns > CREDIT_S * b->share_ppm * 1000)
 		allowed_ns /= 2;
 	if (used_ns > allowed_ns) {
-		if (any_cold && b->cold_ticks < CPROF_MAX_COLD_TICKS)
+		/* As if all of it were theirs; the next time tells. */
+		for (; any_cold && used_ns > allowed_ns &&
+			b->cold_ticks < CPROF_MAX_COLD_TICKS;
+			used_ns /= 2)
 			b->cold_ticks *= 2;
-		else
+		if (used_ns > allowed_ns)
 			b->stride = fitting(b->stride, used_ns, allowed_ns);
 		return;
 	}

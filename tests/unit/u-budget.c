@@ -40,11 +40,19 @@ void test_budget__within_it_nothing_changes(void)
 
 void test_budget__what_rests_is_looked_at_less_before_the_rate_falls(void)
 {
-	struct cprof_budget b = live(open_budget(), 1, 3 * SHARE_US, true);
+	struct cprof_budget b = live(open_budget(), 1, SHARE_US * 3 / 2, true);
 
 	CHECK_EQ(b.stride, 1);
 	CHECK_EQ(b.cold_ticks, 2 * CPROF_COLD_TICKS);
 	b = live(b, 9, 3 * SHARE_US, true);
+	CHECK_EQ(b.cold_ticks, CPROF_MAX_COLD_TICKS);
+	CHECK(b.stride > 1);
+}
+
+void test_budget__what_is_too_much_for_that_lowers_the_rate_at_once(void)
+{
+	struct cprof_budget b = live(open_budget(), 1, 20 * SHARE_US, true);
+
 	CHECK_EQ(b.cold_ticks, CPROF_MAX_COLD_TICKS);
 	CHECK(b.stride > 1);
 }
