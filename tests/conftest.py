@@ -28,6 +28,9 @@ UNIT_BUILD = os.environ.get(
 FUZZ_BUILD = os.path.join(ROOT, "build", "asan", "tests", "fuzz")
 CORPUS = os.path.join(ROOT, "tests", "fuzz", "corpus")
 MUTATIONS = 300
+
+# A shell's background job ignores it, and so would all programs that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 UNIT_TIMEOUT_S = 60
 
 INTERPRETERS = os.path.join(ROOT, "tests", "interpreters")
