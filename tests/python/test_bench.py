@@ -12,6 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.append(os.path.join(ROOT, "tests", "bench"))
 
 import charts  # noqa: E402
+import edges  # noqa: E402
 import pages  # noqa: E402
 import peers  # noqa: E402
 import receiver  # noqa: E402
@@ -98,7 +99,33 @@ def test_a_chart_is_svg_for_light_and_dark_with_every_value(tmp_path):
     assert "prefers-color-scheme: dark" in text
 
 
-WRITERS = ("truth.py", "slowdown.py", "cost.py", "encoding.py", "beside.py")
+def test_time_elsewhere_is_half_of_what_differs():
+    one = collections.Counter(quick=60, slow=40)
+    two = collections.Counter(quick=500, slow=400, other=100)
+    found, by_chance = edges.difference(one, two)
+    assert found == pytest.approx(0.1)
+    assert 0.01 < by_chance < 0.1
+    assert edges.difference(two, two)[0] == 0
+
+
+def test_a_row_of_edges_has_what_its_head_says():
+    affinity = os.sched_getaffinity(0)
+    counts = edges.compare(edges.WORKLOADS["tokenize"], 0.3, 500)
+    assert os.sched_getaffinity(0) == affinity
+    label, stacks, *parts = edges.row("tokenize", counts)
+    assert len([label, stacks, *parts]) == len(edges.HEAD)
+    assert int(stacks) > 50
+    assert all(0 <= float(part) <= 100 for part in parts)
+
+
+WRITERS = (
+    "everywhere.py",
+    "truth.py",
+    "slowdown.py",
+    "cost.py",
+    "encoding.py",
+    "beside.py",
+)
 
 
 @pytest.mark.parametrize("name", WRITERS)
