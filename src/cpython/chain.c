@@ -4,47 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/arena.h"
-#include "cpython/gather.h"
-
-/* How many places one call can check: four elements each, both ends. */
-#define CHECK_MAX 512
-
-/* What this walk knows of the content at a place. */
-struct verdict {
-	uint64_t walk; /* older: nothing */
-	bool same;
-};
-
-/* In an arena of its own: the program's heap would keep so much. */
-struct cprof_walker {
-	struct cprof_arena arena;
-	const struct cprof_layout *lay;
-	struct cprof_peek *peek;
-	struct cprof_codes *codes;
-	struct cprof_callees *callees;
-	struct cprof_walk_stats stats;
-	uintptr_t interp; /* of the threads walked so far */
-	struct cprof_gather gather;
-	/* The chain that counts, and one that is being looked at. */
-	struct cprof_raw_chain chain, now;
-	/*
-	 * Once a try `fixed` the moment: what ran then, if that is known, to be
-	 * shown `apart` from the part of a chain that is in `chain`.
-	 */
-	struct cprof_raw_frame leaf;
-	bool fixed, apart;
-	struct cprof_missing asked; /* what was not known then */
-	int callee_handle;	    /* of what the leaf called before */
-	/* What the last walk met: a guess for a thread that is new. */
-	uint16_t met_nr;
-	uint32_t met[CPROF_HINT_PLACES];
-	uintptr_t met_callee;
-	struct verdict verdict[CPROF_MAX_CODES];
-	int handle[2][CHECK_MAX];
-	int place[CHECK_MAX];
-	uintptr_t address[CPROF_LEARN_MAX];
-};
+#include "cpython/walker.h"
 
 int cprof_walker_create(const struct cprof_layout *lay, struct cprof_peek *peek,
 	struct cprof_codes *codes, struct cprof_callees *callees,
@@ -94,228 +54,6 @@ static int shared_from_root(
 	return n;
 }
 
-static void want_hinted(
-	struct cprof_walker *w, const struct cprof_chain_hint *hint)
-{
-	w->callee_handle = -1;
-	if (w->callees && hint->callee)
-		w->callee_handle = cprof_callees_want(w->callees, hint->callee);
-	for (int i = 0; i < hint->place_nr; i++) {
-		w->place[i] = (int)hint->place[i];
-		w->handle[0][i] =
-			cprof_codes_want(w->codes, w->peek, w->place[i]);
-	}
-}
-
-/* Write down what `nr` checks of the list that ran came to. */
-static void judge(struct cprof_walker *w, int nr)
-{
-	for (int i = 0; i < nr; i++) {
-		struct verdict *v = &w->verdict[w->place[i]];
-
-		v->same = cprof_codes_same(
-			w->codes, w->peek, w->place[i], w->handle[0][i]);
-		v->walk = w->stats.walks;
-	}
-}
-
-/* Leave in `chain` what `now` has from frame `from` on, if that is more. */
-static void keep_longer(struct cprof_walker *w, int from)
-{
-	struct cprof_raw_chain *c = &w->chain;
-	const struct cprof_raw_chain *now = &w->now;
-	int nr = now->nr - from;
-
-	if (!now->whole && nr <= c->nr)
-		return;
-	c->nr = nr;
-	c->settled = 0;
-	c->whole = now->whole;
-	c->stood = now->stood;
-	c->too_deep = now->too_deep;
-	c->cframe = now->cframe;
-	memcpy(c->frame, now->frame + from, (size_t)nr * sizeof(now->frame[0]));
-}
-
-/*
- * The first frame of `now` that stood and called what ran when that was asked:
- * its caller, or one further below on the data stack.
- */
-static int first_below(const struct cprof_walker *w)
-{
-	const struct cprof_raw_chain *now = &w->now;
-	int i = cprof__chain_index(
-		now, w->apart ? w->leaf.previous : w->asked.caller);
-
-	if (i == now->nr && (!w->apart || w->lay->frame.executing))
-		i = 1;
-	else if (i == now->nr)
-		for (i = 0; i < now->nr; i++)
-			if (cprof_frame_is_below(&now->frame[i], &w->leaf))
-				break;
-	return i > now->settled ? i : now->settled;
-}
-
-/* Which code a call's frame runs, and where in it. False if it is not known. */
-static bool locate(const struct cprof_walker *w, struct cprof_call *call)
-{
-	int place = cprof_codes_place(w->codes, call->frame.code);
-
-	if (place < 0)
-		return false;
-	call->place = place;
-	call->instr =
-		cprof_codes_instr(w->codes, cprof_codes_at(w->codes, place),
-			call->frame.code, call->frame.instr);
-	return true;
-}
-
-/* Set the caller back to its call. False if it is at none. */
-static bool set_back(const struct cprof_walker *w,
-	const struct cprof_raw_frame *caller, struct cprof_call *ret)
-{
-	*ret = (struct cprof_call){ .frame = *caller };
-	return locate(w, ret) && cprof_callees_set_back(w->callees, ret);
-}
-
-static bool calls(const void *copy, uintptr_t func)
-{
-	uintptr_t words[2];
-
-	if (!copy)
-		return false;
-	cprof_callees_words(copy, words);
-	return words[0] == func || words[1] == func;
-}
-
-/*
- * Frame `i` was copied a call or so apart from its caller, which moved on. They
- * belong together if the caller stands at a call, or stood shortly before, of
- * that function: what is called stays on the caller's stack for a while. Then
- * the caller is set back there. While it is at that call it is so in each copy.
- */
-static bool was_called(struct cprof_walker *w, int i)
-{
-	const struct cprof_raw_frame *f = &w->now.frame[i];
-	struct cprof_raw_frame *caller = &w->now.frame[i + 1];
-	struct cprof_pair frame, words;
-	struct cprof_call call, later;
-	int cursor = 0, distance;
-
-	/* These have a caller only while they run, as all have to 3.10. */
-	if (f->kind == CPROF_FRAME_GENERATOR || !w->callees)
-		return true;
-	if (!set_back(w, caller, &call) ||
-		!calls(cprof__gather_first(
-			       &w->gather, call.at, sizeof(call.words)),
-			f->func))
-		return false;
-	caller->instr = call.frame.instr;
-	frame = cprof__gather_frame(
-		&w->gather, caller->frame, &cursor, &distance);
-	words = cprof__gather_memory(&w->gather, call.at, sizeof(call.words));
-	for (int n = 0; n < 2 && frame.there && words.there; n++) {
-		struct cprof_raw_frame then = cprof_frame_read(
-			w->lay, caller->frame, n ? frame.second : frame.first);
-
-		if (set_back(w, &then, &later) && later.at == call.at &&
-			later.instr == call.instr &&
-			!calls(n ? words.second : words.first, f->func))
-			return false;
-	}
-	return true;
-}
-
-/* Frames that moved on count if it is certain whom they called. */
-static void weigh_moved(struct cprof_walker *w)
-{
-	struct cprof_raw_chain *now = &w->now;
-
-	for (int n = now->nr - 1; n > now->settled; n--)
-		if (now->frame[n].moved && !was_called(w, n - 1)) {
-			now->whole = false;
-			now->settled = n;
-		}
-}
-
-/*
- * What ran when it was asked first is the leaf, and if its chain is not whole,
- * only one with such a leaf counts: what stands longer would be met too often.
- */
-static void fix_leaf(struct cprof_walker *w)
-{
-	w->fixed = true;
-	w->apart = w->now.told;
-	w->leaf = w->now.leaf;
-	w->chain.first = w->now.first;
-	w->chain.lacking = w->now.lacking;
-}
-
-/* Weigh the chain of a try. True if it is the one, and in `chain`. */
-static bool accept(struct cprof_walker *w)
-{
-	struct cprof_raw_chain *now = &w->now;
-	bool first = !w->fixed;
-
-	weigh_moved(w);
-	if (now->whole && !first)
-		now->whole = w->apart ? now->frame[0].code == w->leaf.code
-				      : cprof__gather_has(
-						&w->gather, now, &w->asked);
-	if (first && !now->whole)
-		fix_leaf(w);
-	if (now->whole || first)
-		keep_longer(w, now->settled);
-	else if (!w->chain.nr)
-		keep_longer(w, first_below(w));
-	w->apart = w->apart && !now->whole;
-	return now->whole;
-}
-
-/*
- * Try until a whole chain stood still. Else leaves in `chain` the longest part
- * from a root that any try found, and in `leaf` what ran, if `apart` says so.
- */
-static enum cprof_walk settle(
-	struct cprof_walker *w, const struct cprof_chain_hint *hint)
-{
-	w->fixed = w->apart = false;
-	w->asked = (struct cprof_missing){ 0 };
-	w->chain.nr = 0;
-	w->chain.whole = false;
-	w->chain.too_deep = false;
-	w->chain.first = w->chain.lacking = 0;
-	w->chain.cframe = 0;
-	for (int try = 0; try < CPROF_WALK_TRIES; try++) {
-		struct cprof_missing missing;
-		bool interrupted;
-
-		w->stats.tries++;
-		cprof_peek_begin(w->peek);
-		cprof__gather_want(&w->gather);
-		want_hinted(w, hint);
-		cprof_peek_run(w->peek);
-		interrupted = cprof_peek_interrupted(w->peek);
-		switch (cprof__gather_parse(&w->gather, &w->now, &missing)) {
-		case CPROF_PARSE_ENDED:
-			return CPROF_WALK_ENDED;
-		case CPROF_PARSE_UNKNOWN:
-			cprof__gather_discover(&w->gather, &missing);
-			if (interrupted || w->fixed)
-				break;
-			w->asked = missing;
-			fix_leaf(w);
-			break;
-		case CPROF_PARSE_OK:
-			if (interrupted || !accept(w))
-				break;
-			judge(w, hint->place_nr);
-			return CPROF_WALK_SETTLED;
-		}
-	}
-	return CPROF_WALK_UNSETTLED;
-}
-
 static int place_of(const struct cprof_walker *w, int i)
 {
 	return cprof_codes_place(w->codes, w->chain.frame[i].code);
@@ -344,7 +82,7 @@ static void check_others(struct cprof_walker *w)
 	if (!nr)
 		return;
 	cprof_peek_run(w->peek);
-	judge(w, nr);
+	cprof__walker_judge(w, nr);
 }
 
 /* Is the content seen now proof of what frame `i` runs? */
@@ -581,7 +319,8 @@ static bool find_call(const struct cprof_walker *w,
 	if (!w->callees || !w->chain.nr || !w->chain.stood)
 		return false;
 	*ret = (struct cprof_call){ .frame = *leaf };
-	if (locate(w, ret) && !cprof_callees_where(w->callees, ret))
+	if (cprof__walker_locate(w, ret) &&
+		!cprof_callees_where(w->callees, ret))
 		return false;
 	/* To 3.13 it is another word of the frame, and does not count. */
 	at = cprof__gather_same(&w->gather,
@@ -610,7 +349,7 @@ static bool put_callee(struct cprof_walker *w, struct cprof_call *call,
 
 	if (!w->chain.nr || !cprof_frame_same_place(leaf, &call->frame) ||
 		code_of(w, 0, standing, tick) == CPROF_CODE_GONE ||
-		!locate(w, call))
+		!cprof__walker_locate(w, call))
 		return false;
 	callee = cprof_callees_find(w->callees, call, tick);
 	if (callee == CPROF_NO_CALLEE)
@@ -652,7 +391,7 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	if (!hint->place_nr)
 		guess(w, hint);
 	cprof__gather_init(&w->gather, thread, hint);
-	how = settle(w, hint);
+	how = cprof__walker_settle(w, hint);
 	if (how == CPROF_WALK_ENDED)
 		return how;
 	put_apart(w);

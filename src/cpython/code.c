@@ -494,6 +494,17 @@ int32_t cprof_codes_instr(const struct cprof_codes *c, uint32_t code,
 		       : -1;
 }
 
+uintptr_t cprof_codes_with_instr(const struct cprof_codes *c, int64_t instr)
+{
+	if (c->lay->position != CPROF_POSITION_POINTER)
+		return 0;
+	for (uint32_t i = 0; i < c->place_nr; i++)
+		if (cprof_codes_instr(c, c->place[i].code, c->place[i].address,
+			    instr) >= 0)
+			return c->place[i].address;
+	return 0;
+}
+
 size_t cprof_codes_units(const struct cprof_codes *c, uint32_t code)
 {
 	return c->content[code].code_size;

@@ -81,6 +81,12 @@ uint32_t cprof_codes_at(const struct cprof_codes *c, int place);
 int32_t cprof_codes_instr(const struct cprof_codes *c, uint32_t code,
 	uintptr_t address, int64_t instr);
 
+/*
+ * The address of the known code object that has this instruction, where frames
+ * have the address of one; else 0. Looks through all places.
+ */
+uintptr_t cprof_codes_with_instr(const struct cprof_codes *c, int64_t instr);
+
 /* Its instructions, in code units, and the words that its frames begin with. */
 size_t cprof_codes_units(const struct cprof_codes *c, uint32_t code);
 size_t cprof_codes_locals(const struct cprof_codes *c, uint32_t code);

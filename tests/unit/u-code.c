@@ -134,6 +134,24 @@ void test_code__an_instruction_outside_of_the_code_has_no_index(void)
 	close_world(&w);
 }
 
+void test_code__an_instruction_is_in_the_code_that_has_it(void)
+{
+	struct world w = open_world();
+	char *f = fake_function(w.py, "f"), *g = fake_function(w.py, "g");
+	int64_t first =
+		(int64_t)fake_address(g) + w.py->lay->code.code_adaptive;
+
+	learnt(&w, f);
+	CHECK_EQ(cprof_codes_with_instr(w.codes, first), 0);
+	learnt(&w, g);
+	CHECK_EQ(cprof_codes_with_instr(w.codes, first), fake_address(g));
+	CHECK_EQ(cprof_codes_with_instr(w.codes, first + 30), fake_address(g));
+	CHECK_EQ(cprof_codes_with_instr(w.codes, first + 32), 0);
+	CHECK_EQ(cprof_codes_with_instr(w.codes, 0), 0);
+	CHECK_EQ(cprof_codes_with_instr(w.codes, -1), 0);
+	close_world(&w);
+}
+
 void test_code__the_same_content_at_two_places_is_one_code(void)
 {
 	struct world w = open_world();

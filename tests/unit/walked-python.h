@@ -6,7 +6,7 @@
 #include "check.h"
 #include "fake-python.h"
 
-/* A fake interpreter with one thread, and what walks it. For u-chain.c. */
+/* A fake interpreter with one thread, and what walks it. */
 
 #define GENERATOR 1
 
