@@ -21,6 +21,7 @@ int cprof_walker_create(const struct cprof_layout *lay, struct cprof_peek *peek,
 	w->callees = callees;
 	w->gather.lay = lay;
 	w->gather.peek = peek;
+	w->gather.codes = codes;
 	*ret = w;
 	return 0;
 }
@@ -297,6 +298,9 @@ static void save_places(struct cprof_walker *w, struct cprof_chain_hint *hint)
 
 		if (place < 0)
 			continue;
+		if (w->chain.frame[i].func)
+			cprof_codes_met_func(
+				w->codes, place, w->chain.frame[i].func);
 		while (n < hint->place_nr && (int)hint->place[n] != place)
 			n++;
 		if (n == hint->place_nr && n < CPROF_HINT_PLACES)

@@ -33,6 +33,7 @@ struct content {
 /* Where one lies: the pointers of the code object at `address`. */
 struct place {
 	uintptr_t address, name, file, lines;
+	uintptr_t func;	  /* of a call of it; a hint */
 	uint32_t version; /* unique for each code object; 0 for none */
 	uint32_t code;
 	uint32_t first_tick;
@@ -175,6 +176,7 @@ static void set_place(
 		if (p->version != found->version)
 			p->first_tick = tick;
 		p->version = found->version;
+		p->func = 0;
 		p->name = found->name;
 		p->file = found->file;
 		p->lines = found->lines;
@@ -494,15 +496,37 @@ int32_t cprof_codes_instr(const struct cprof_codes *c, uint32_t code,
 		       : -1;
 }
 
+static bool has_instr(
+	const struct cprof_codes *c, const struct place *p, int64_t instr)
+{
+	return c->lay->position == CPROF_POSITION_POINTER &&
+	       cprof_codes_instr(c, p->code, p->address, instr) >= 0;
+}
+
 uintptr_t cprof_codes_with_instr(const struct cprof_codes *c, int64_t instr)
 {
-	if (c->lay->position != CPROF_POSITION_POINTER)
-		return 0;
 	for (uint32_t i = 0; i < c->place_nr; i++)
-		if (cprof_codes_instr(c, c->place[i].code, c->place[i].address,
-			    instr) >= 0)
+		if (has_instr(c, &c->place[i], instr))
 			return c->place[i].address;
 	return 0;
+}
+
+bool cprof_codes_has_instr(
+	const struct cprof_codes *c, uintptr_t address, int64_t instr)
+{
+	int place = cprof_codes_place(c, address);
+
+	return place >= 0 && has_instr(c, &c->place[place], instr);
+}
+
+void cprof_codes_met_func(struct cprof_codes *c, int place, uintptr_t func)
+{
+	c->place[place].func = func;
+}
+
+uintptr_t cprof_codes_func(const struct cprof_codes *c, int place)
+{
+	return c->place[place].func;
 }
 
 size_t cprof_codes_units(const struct cprof_codes *c, uint32_t code)

@@ -87,6 +87,17 @@ int32_t cprof_codes_instr(const struct cprof_codes *c, uint32_t code,
  */
 uintptr_t cprof_codes_with_instr(const struct cprof_codes *c, int64_t instr);
 
+/* Is it in the known code object at `address`? */
+bool cprof_codes_has_instr(
+	const struct cprof_codes *c, uintptr_t address, int64_t instr);
+
+/*
+ * The function object that a frame of the code at `place` was last seen to be a
+ * call of; 0 if none was. A hint.
+ */
+void cprof_codes_met_func(struct cprof_codes *c, int place, uintptr_t func);
+uintptr_t cprof_codes_func(const struct cprof_codes *c, int place);
+
 /* Its instructions, in code units, and the words that its frames begin with. */
 size_t cprof_codes_units(const struct cprof_codes *c, uint32_t code);
 size_t cprof_codes_locals(const struct cprof_codes *c, uint32_t code);

@@ -24,6 +24,7 @@ struct cprof_region {
 struct cprof_gather {
 	const struct cprof_layout *lay;
 	struct cprof_peek *peek;
+	const struct cprof_codes *codes;
 	struct cprof_thread_ref thread;
 	struct cprof_region state; /* copied first, and in the middle */
 	/*

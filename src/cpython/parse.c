@@ -17,6 +17,36 @@ static bool at_first(const struct cprof_gather *g, uintptr_t address,
 	return copy;
 }
 
+/*
+ * The same, of a call that may have ended since. From 3.14 its frame has lost
+ * code and function then; what is left is its last instruction, in its code.
+ */
+static bool as_it_ran(const struct cprof_gather *g, uintptr_t address,
+	struct cprof_raw_frame *ret)
+{
+	int place;
+
+	if (!at_first(g, address, ret))
+		return false;
+	if (ret->code || ret->kind == CPROF_FRAME_SHIM)
+		return true;
+	ret->code = cprof_codes_with_instr(g->codes, ret->instr);
+	place = cprof_codes_place(g->codes, ret->code);
+	if (place >= 0)
+		ret->func = cprof_codes_func(g->codes, place);
+	return true;
+}
+
+/* Does a later copy show the same call, or what is left of it? */
+static bool is_left_of(const struct cprof_gather *g,
+	const struct cprof_raw_frame *f, const struct cprof_raw_frame *later)
+{
+	return later->previous == f->previous &&
+	       (later->code ? later->code == f->code
+			    : cprof_codes_has_instr(
+				      g->codes, f->code, later->instr));
+}
+
 /* Was this call under way at first? Then its line is set back to that. */
 static bool was_under_way(
 	const struct cprof_gather *g, struct cprof_raw_frame *f)
@@ -163,7 +193,7 @@ static bool allowed(
 		if (f->kind == CPROF_FRAME_GENERATOR && !later.previous &&
 			later.code == f->code)
 			continue;
-		if ((later.code != f->code || later.previous != f->previous) &&
+		if (!is_left_of(g, f, &later) &&
 			(caller || later.func == f->func))
 			return false;
 	}
@@ -202,7 +232,7 @@ static void find_brief(struct cprof_gather *g, const struct cprof_raw_chain *c,
 	ret->nr = 0;
 	ret->lacking = 0;
 	for (int n = 0; at && n < 2 * BRIEF_MAX && ret->nr < BRIEF_MAX; n++) {
-		if (!at_first(g, at, &f)) {
+		if (!as_it_ran(g, at, &f)) {
 			ret->lacking = at;
 			break;
 		}
@@ -277,7 +307,7 @@ static bool tell_leaf(const struct cprof_gather *g, uintptr_t address,
 	struct cprof_raw_frame later;
 	struct cprof_pair p;
 
-	if (!address || at_first(g, address, ret))
+	if (!address || as_it_ran(g, address, ret))
 		return address;
 	p = cprof__gather_memory(g, address, g->lay->frame.size);
 	if (!p.there)

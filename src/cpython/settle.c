@@ -147,23 +147,6 @@ static void weigh_moved(struct cprof_walker *w)
 }
 
 /*
- * From 3.14 a frame that ended has lost its code and its function, and what is
- * left is its last instruction, which is in its code.
- */
-static void find_code(struct cprof_walker *w)
-{
-	struct cprof_raw_chain *now = &w->now;
-	struct cprof_raw_frame *leaf = &now->leaf;
-
-	if (!now->told || leaf->code || leaf->kind == CPROF_FRAME_SHIM)
-		return;
-	leaf->code = cprof_codes_with_instr(w->codes, leaf->instr);
-	if (now->nr && !now->frame[0].code &&
-		now->frame[0].frame == leaf->frame)
-		now->frame[0].code = leaf->code;
-}
-
-/*
  * What ran when it was asked first is the leaf, and if its chain is not whole,
  * only one with such a leaf counts: what stands longer would be met too often.
  */
@@ -182,7 +165,6 @@ static bool accept(struct cprof_walker *w)
 	struct cprof_raw_chain *now = &w->now;
 	bool first = !w->fixed;
 
-	find_code(w);
 	weigh_moved(w);
 	if (now->whole && !first)
 		now->whole = w->apart ? now->frame[0].code == w->leaf.code

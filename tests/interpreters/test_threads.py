@@ -412,8 +412,9 @@ def test_sub_interpreters_are_seen(show, kind):
     seen = show(SUB_INTERPRETERS, kind)
     assert 0.5 < seen["a"] < 1.3, seen
     assert 0.5 < seen["b"] < 1.3, seen
-    chains = [["inside_a", "<module>"], ["inside_b", "<module>"]]
-    assert seen["chains"] == chains
+    # The code of the script goes away as it ends, which may be at the last look.
+    whole = [c for c in seen["chains"] if c[-1] != "[code gone]"]
+    assert whole == [["inside_a", "<module>"], ["inside_b", "<module>"]]
 
 
 # A thread of ours speaks, while the program has only its main one.

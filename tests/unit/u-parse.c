@@ -27,6 +27,7 @@ static struct scene open_scene(uint32_t hexversion)
 	s.chain = calloc(1, sizeof(*s.chain));
 	CHECK(s.g && s.chain);
 	s.g->lay = s.w->py->lay;
+	s.g->codes = s.w->codes;
 	s.g->peek = s.w->peek;
 	cprof__gather_init(s.g, &ref, s.w->hint);
 	return s;
@@ -134,6 +135,44 @@ void test_parse__a_call_that_was_over_before_it_was_copied_is_the_leaf(void)
 		CHECK_EQ(s.chain->first, fake_address(s.leaf));
 		close_scene(&s);
 	}
+}
+
+/* From 3.14 a frame loses its code and its function as its call ends. */
+static uintptr_t clear(struct scene *s, char *frame)
+{
+	const struct cprof_layout *lay = s->g->lay;
+	uintptr_t code = (uintptr_t)fake_load(frame, lay->frame.code);
+
+	memset(frame + lay->frame.code, 0, sizeof(uintptr_t));
+	memset(frame + lay->frame.func, 0, sizeof(uintptr_t));
+	fake_pop(s->w->thread);
+	return code & CPROF_OBJECT_MASK;
+}
+
+void test_parse__a_call_that_was_cleared_is_known_by_its_instruction(void)
+{
+	struct scene s = open_scene(0x030f02f0);
+	uintptr_t leaf = clear(&s, s.leaf), mid;
+
+	copy(&s);
+	ran_first(&s, s.leaf);
+	CHECK(parse(&s));
+	CHECK(s.chain->whole && s.chain->nr == 3);
+	CHECK_EQ(s.chain->leaf.code, leaf);
+	CHECK_EQ(s.chain->frame[0].code, leaf);
+	mid = clear(&s, s.mid);
+	copy(&s);
+	ran_first(&s, s.leaf);
+	CHECK(parse(&s));
+	CHECK(s.chain->whole && s.chain->nr == 3);
+	CHECK_EQ(s.chain->frame[1].code, mid);
+	/* What is left is of no code that is known. */
+	memset(s.leaf + s.g->lay->frame.instr, 0, sizeof(uintptr_t));
+	copy(&s);
+	ran_first(&s, s.leaf);
+	CHECK(parse(&s));
+	CHECK_EQ(s.chain->leaf.code, 0);
+	close_scene(&s);
 }
 
 /* A frame object that returned, and a frame that was nowhere copied. */

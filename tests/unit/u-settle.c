@@ -106,21 +106,3 @@ void test_settle__the_worst_hint_does_not_end_a_thread(void)
 	}
 	munmap(hole, 4096);
 }
-
-/* From 3.14 a frame that ended keeps its last instruction and no code. */
-void test_settle__a_leaf_without_code_is_known_by_its_instruction(void)
-{
-	struct world *w = open_world_as(0x030f02f0);
-
-	push(w, "root", 3);
-	push(w, "leaf", 1);
-	settled(w, "leaf@1 root@3");
-	memset((char *)fake_leaf(w->thread) + w->py->lay->frame.code, 0,
-		sizeof(uintptr_t));
-	settled(w, "leaf@1 root@3");
-	/* Of no code that is known. */
-	memset((char *)fake_leaf(w->thread) + w->py->lay->frame.instr, 0,
-		sizeof(uintptr_t));
-	settled(w, "[gone] root@3");
-	close_world(w);
-}
