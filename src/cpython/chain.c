@@ -71,12 +71,13 @@ static void check_others(struct cprof_walker *w)
 	int nr = 0;
 
 	cprof_peek_begin(w->peek);
-	for (int i = 0; i < w->chain.nr && nr < CHECK_MAX; i++) {
+	for (int i = 0; i < w->chain.nr && nr < CPROF_CHECK_MAX; i++) {
 		int place = place_of(w, i);
 
 		if (place < 0 || judged(w, place))
 			continue;
-		w->verdict[place] = (struct verdict){ w->stats.walks, false };
+		w->verdict[place] =
+			(struct cprof_verdict){ w->stats.walks, false };
 		w->place[nr] = place;
 		w->handle[0][nr++] = cprof_codes_want(w->codes, w->peek, place);
 	}
@@ -131,7 +132,7 @@ static int look_again(struct cprof_walker *w, uint32_t tick)
 	struct cprof_missing missing;
 	int nr = 0, standing, stood;
 
-	for (int i = 0; i < c->nr && nr < CHECK_MAX; i++) {
+	for (int i = 0; i < c->nr && nr < CPROF_CHECK_MAX; i++) {
 		int place = place_of(w, i), n = 0;
 
 		if (place < 0 || proven(w, i, tick))
@@ -151,7 +152,7 @@ static int look_again(struct cprof_walker *w, uint32_t tick)
 			cprof_codes_want(w->codes, w->peek, w->place[i]);
 	cprof_peek_run(w->peek);
 	for (int i = 0; i < nr; i++) {
-		struct verdict *v = &w->verdict[w->place[i]];
+		struct cprof_verdict *v = &w->verdict[w->place[i]];
 
 		v->walk = w->stats.walks;
 		v->same = cprof_codes_same(w->codes, w->peek, w->place[i],
@@ -290,6 +291,7 @@ static void guess(const struct cprof_walker *w, struct cprof_chain_hint *hint)
 	hint->callee = w->met_callee;
 }
 
+/* And what their code is called as. */
 static void save_places(struct cprof_walker *w, struct cprof_chain_hint *hint)
 {
 	hint->place_nr = 0;

@@ -220,16 +220,25 @@ static uintptr_t word_of(
 	return at ? cprof_load_ptr(at, 0) : 0;
 }
 
+/* NULL if it is not all in this region, or that was not copied. */
+static const void *in_copy(const struct cprof_gather *g,
+	const struct cprof_region *r, int copy, uintptr_t address, size_t len)
+{
+	const char *at = cprof_peek_at(g->peek, r->copy[copy]);
+
+	return at && inside(r, address, len) ? at + (address - r->address)
+					     : NULL;
+}
+
 bool cprof__gather_top(
 	const struct cprof_gather *g, uintptr_t cframe, uintptr_t *ret)
 {
-	uintptr_t at = cframe + g->lay->cframe.current_frame;
-	const char *copy = cprof_peek_at(g->peek, g->cframes.copy[1]);
+	const void *at = in_copy(g, &g->cframes, 1,
+		cframe + g->lay->cframe.current_frame, sizeof(*ret));
 
-	if (!copy || !inside(&g->cframes, at, sizeof(*ret)))
-		return false;
-	*ret = cprof_load_ptr(copy + (at - g->cframes.address), 0);
-	return true;
+	if (at)
+		*ret = cprof_load_ptr(at, 0);
+	return at;
 }
 
 void cprof__gather_met_shim(
@@ -366,25 +375,16 @@ struct cprof_pair cprof__gather_frame(
 	return (struct cprof_pair){ 0 };
 }
 
-static const void *first_in(const struct cprof_gather *g,
-	const struct cprof_region *r, uintptr_t address, size_t len)
-{
-	const char *copy = cprof_peek_at(g->peek, r->copy[0]);
-
-	return copy && inside(r, address, len) ? copy + (address - r->address)
-					       : NULL;
-}
-
 const void *cprof__gather_first(
 	const struct cprof_gather *g, uintptr_t address, size_t len)
 {
 	const void *ret = NULL;
 
 	for (int i = 0; i < g->first_nr && !ret; i++)
-		ret = first_in(g, &g->first[i], address, len);
+		ret = in_copy(g, &g->first[i], 0, address, len);
 	/* The palindrome begins with the rest of the data stack. */
 	for (int i = 1; i < g->chunk_nr && !ret; i++)
-		ret = first_in(g, &g->chunk[i], address, len);
+		ret = in_copy(g, &g->chunk[i], 0, address, len);
 	return ret;
 }
 

@@ -18,23 +18,20 @@ static bool at_first(const struct cprof_gather *g, uintptr_t address,
 }
 
 /*
- * The same, of a call that may have ended since. From 3.14 its frame has lost
- * code and function then; what is left is its last instruction, in its code.
+ * A call that has ended was this one. From 3.14 its frame has lost code and
+ * function then; what is left is its last instruction, in its code. Looks
+ * through all codes.
  */
-static bool as_it_ran(const struct cprof_gather *g, uintptr_t address,
-	struct cprof_raw_frame *ret)
+static void recover(const struct cprof_gather *g, struct cprof_raw_frame *f)
 {
 	int place;
 
-	if (!at_first(g, address, ret))
-		return false;
-	if (ret->code || ret->kind == CPROF_FRAME_SHIM)
-		return true;
-	ret->code = cprof_codes_with_instr(g->codes, ret->instr);
-	place = cprof_codes_place(g->codes, ret->code);
+	if (f->code || f->kind == CPROF_FRAME_SHIM)
+		return;
+	f->code = cprof_codes_with_instr(g->codes, f->instr);
+	place = cprof_codes_place(g->codes, f->code);
 	if (place >= 0)
-		ret->func = cprof_codes_func(g->codes, place);
-	return true;
+		f->func = cprof_codes_func(g->codes, place);
 }
 
 /* Does a later copy show the same call, or what is left of it? */
@@ -232,10 +229,14 @@ static void find_brief(struct cprof_gather *g, const struct cprof_raw_chain *c,
 	ret->nr = 0;
 	ret->lacking = 0;
 	for (int n = 0; at && n < 2 * BRIEF_MAX && ret->nr < BRIEF_MAX; n++) {
-		if (!as_it_ran(g, at, &f)) {
+		if (!at_first(g, at, &f)) {
 			ret->lacking = at;
 			break;
 		}
+		if (n)
+			recover(g, &f);
+		else
+			f = c->leaf;
 		if (!allowed(g, &f, ret->nr))
 			break;
 		if (f.kind != CPROF_FRAME_SHIM)
@@ -307,8 +308,12 @@ static bool tell_leaf(const struct cprof_gather *g, uintptr_t address,
 	struct cprof_raw_frame later;
 	struct cprof_pair p;
 
-	if (!address || as_it_ran(g, address, ret))
-		return address;
+	if (!address)
+		return false;
+	if (at_first(g, address, ret)) {
+		recover(g, ret);
+		return true;
+	}
 	p = cprof__gather_memory(g, address, g->lay->frame.size);
 	if (!p.there)
 		return false;

@@ -19,7 +19,7 @@ static void want_hinted(
 void cprof__walker_judge(struct cprof_walker *w, int nr)
 {
 	for (int i = 0; i < nr; i++) {
-		struct verdict *v = &w->verdict[w->place[i]];
+		struct cprof_verdict *v = &w->verdict[w->place[i]];
 
 		v->same = cprof_codes_same(
 			w->codes, w->peek, w->place[i], w->handle[0][i]);

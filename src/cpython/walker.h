@@ -12,10 +12,10 @@
  */
 
 /* How many places one call can check: four elements each, both ends. */
-#define CHECK_MAX 512
+#define CPROF_CHECK_MAX 512
 
 /* What this walk knows of the content at a place. */
-struct verdict {
+struct cprof_verdict {
 	uint64_t walk; /* older: nothing */
 	bool same;
 };
@@ -44,9 +44,9 @@ struct cprof_walker {
 	uint16_t met_nr;
 	uint32_t met[CPROF_HINT_PLACES];
 	uintptr_t met_callee;
-	struct verdict verdict[CPROF_MAX_CODES];
-	int handle[2][CHECK_MAX];
-	int place[CHECK_MAX];
+	struct cprof_verdict verdict[CPROF_MAX_CODES];
+	int handle[2][CPROF_CHECK_MAX];
+	int place[CPROF_CHECK_MAX];
 	uintptr_t address[CPROF_LEARN_MAX];
 };
 

@@ -30,6 +30,7 @@ except ImportError:
     import sre_compile as _compiler
     import sre_parse as _parser
 
+import pages
 from googlecloudprofiler import _native
 
 DATA = {"list": [{"a": i, "b": [1.5, None, "x" * 5]} for i in range(30)], "t": (1, 2)}
@@ -142,6 +143,16 @@ def sample(work, seconds, hz):
     return _native.decode_profile(data)
 
 
+def sample_on_one_core(work, seconds, hz):
+    """The same where the sampler shares a core with the thread."""
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cpus)})
+    try:
+        return sample(work, seconds, hz)
+    finally:
+        os.sched_setaffinity(0, cpus)
+
+
 def of_loop(profile):
     """(frames, looks) of each stack of the loop's thread."""
     for locations, values, _labels in profile["samples"]:
@@ -210,14 +221,11 @@ def compare(work, seconds, hz):
     """Looks, as HEAD has them, and the looks on one core, on which there are
     `unsettled` of the last but one."""
     edges = true_edges(work)
-    cpus = os.sched_getaffinity(0)
     two = sample(work, seconds, hz)
     total, bad, unsettled, gone = judge(two, edges)
-    if len(cpus) == 1:
+    if len(os.sched_getaffinity(0)) == 1:
         return total, bad, unsettled, gone, 0, 0, unsettled, total
-    os.sched_setaffinity(0, {min(cpus)})
-    one = sample(work, seconds, hz)
-    os.sched_setaffinity(0, cpus)
+    one = sample_on_one_core(work, seconds, hz)
     total_of_one, _, unsettled_of_one, _ = judge(one, edges)
     found, expected = difference(own_times(one), own_times(two))
     return (total, bad, unsettled, gone, found * total, expected * total,
@@ -235,21 +243,16 @@ def row(label, counts):
             "%.1f" % (100 * unsettled_of_one / (total_of_one or 1))]
 
 
-def say(cells):
-    print("| %s |" % " | ".join(cells), flush=True)
+def rows(seconds, hz):
+    counts = {name: compare(work, seconds, hz) for name, work in WORKLOADS.items()}
+    yield from (row(name, c) for name, c in counts.items())
+    yield row("all", [sum(c) for c in zip(*counts.values())])
 
 
 def main():
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4
     hz = float(sys.argv[2]) if len(sys.argv) > 2 else 1000
-    say(HEAD)
-    say(["---"] * len(HEAD))
-    sums = [0] * 8
-    for name, work in WORKLOADS.items():
-        counts = compare(work, seconds, hz)
-        sums = [a + b for a, b in zip(sums, counts)]
-        say(row(name, counts))
-    say(row("all", sums))
+    print("\n".join(pages.table(HEAD, rows(seconds, hz))))
 
 
 if __name__ == "__main__":

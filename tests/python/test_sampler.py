@@ -590,26 +590,17 @@ QUICK = """
 sys.path.insert(0, sys.argv[1])
 import edges
 
-def loop():
-    while not stop:
-        edges.encode_json()
-
-def own_share(cpus):
+def own_share(sample):
     '''Of a function that takes half a microsecond, of its thread's time.'''
-    os.sched_setaffinity(0, cpus)
-    of_loop = [
-        (of_python(frames)[0], count)
-        for frames, count, _, _ in sample_while(loop, seconds=2, hz=1000)
-        if "loop" in names(frames) or "[unsettled]" in names(frames)]
-    quick = sum(n for name, n in of_loop if name == "py_encode_basestring_ascii")
-    return quick / sum(n for _, n in of_loop)
+    own = edges.own_times(sample(edges.encode_json, 2 * PACE, HZ or 1000))
+    quick = sum(n for (name, _, _), n in own.items()
+                if name == "py_encode_basestring_ascii")
+    return quick / sum(own.values())
 
-cpus = os.sched_getaffinity(0)
-if len(cpus) < 2:
+if len(os.sched_getaffinity(0)) < 2:
     skip("one CPU")
 # Where it shares a CPU, the program stands while it is looked at.
-one, two = own_share({min(cpus)}), own_share(cpus)
-say({"one": one, "two": two})
+say({"one": own_share(edges.sample_on_one_core), "two": own_share(edges.sample)})
 """
 
 
