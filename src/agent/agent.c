@@ -256,6 +256,9 @@ static int begin(
 		&a->opts.link.profiler.transport;
 	int r = cprof_cores_take(transport, err);
 
+	/* Only now: a spare is made for who has a core. */
+	if (a->forked && a->opts.in_child)
+		a->opts.in_child();
 	if (!r)
 		r = (*transport)->start(cprof_home_own_descriptors(), err);
 	if (!r)
@@ -268,12 +271,8 @@ static bool wait_in_child(struct agent *a)
 {
 	uint64_t random = next_random(a);
 
-	if (!wait(a, CPROF_FORK_DELAY_NS +
-			     (int64_t)(random % CPROF_FORK_DELAY_NS)))
-		return false;
-	if (a->opts.in_child)
-		a->opts.in_child();
-	return true;
+	return wait(a,
+		CPROF_FORK_DELAY_NS + (int64_t)(random % CPROF_FORK_DELAY_NS));
 }
 
 static void work(struct agent *a)

@@ -24,8 +24,8 @@ struct cprof_agent_options {
 	size_t type_nr;
 	/* For tests: the backoff's bounds; 0 means those of limits.h. */
 	int64_t backoff_min_ns, backoff_max_ns;
-	/* Called in a forked child as its agent begins, on the agent's thread,
-	 * which may not wait there. Or NULL. */
+	/* Called in a forked child as its agent begins and has its core, on
+	 * the agent's thread, which may not wait there. Or NULL. */
 	void (*in_child)(void);
 };
 

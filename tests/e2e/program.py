@@ -101,7 +101,10 @@ class Program:
 
     def wait_stderr(self, words):
         """Wait until it has said so on standard error."""
-        eventually(lambda: words in self.stderr(), words)
+        try:
+            eventually(lambda: words in self.stderr(), words)
+        except AssertionError as e:
+            raise AssertionError("%s\n%s" % (e, self.stderr())) from None
 
     def kill(self):
         if self._child.poll() is None:

@@ -25,6 +25,10 @@ static int start(bool own_descriptors, struct cprof_error *err)
 	return 0;
 }
 
+static void abandon(void)
+{
+}
+
 static const char *version(void)
 {
 	return "29.0.0";
@@ -113,7 +117,9 @@ static void reply_release(struct cprof_reply *reply)
 const struct cprof_transport *cprof_transport_table(void)
 {
 	static const struct cprof_transport table = {
+		.alone = true,
 		.start = start,
+		.abandon = abandon,
 		.version = version,
 		.channel_create = channel_create,
 		.channel_destroy = channel_destroy,

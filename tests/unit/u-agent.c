@@ -643,6 +643,35 @@ void test_agent__a_forked_child_gets_one_or_is_told_why_not(void)
 	server.t->server_destroy(server.s);
 }
 
+static void copy_in_child(void)
+{
+	struct cprof_copy copy = cprof_cores_copy();
+
+	_exit(copy.fd >= 0 ? 0 : 1);
+}
+
+/* A spare is only made beside a core: asked any earlier, it had none. */
+void test_agent__the_children_of_a_forked_child_have_a_spare_core(void)
+{
+	struct cprof_agent_options opts;
+	int status = -1;
+	pid_t child;
+
+	cprof_cores_map(SCRIPTED_PATH);
+	opts = options("unix:nowhere");
+	opts.in_child = copy_in_child;
+	CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child)
+		for (;;)
+			pause();
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), 0);
+	stop();
+}
+
 /*
  * Odd rounds stop it at whatever it does first. The port refuses: what was
  * connected and never answered, core keeps for 20 s.
