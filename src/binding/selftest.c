@@ -112,7 +112,8 @@ static PyObject *describe_all(
 static bool is_known(const struct cprof_stack *stack)
 {
 	for (int i = 0; i < stack->nr; i++)
-		if (stack->frame[i].code == CPROF_CODE_GONE)
+		if (stack->frame[i].code == CPROF_CODE_GONE ||
+			cprof_codes_is_place(stack->frame[i].code))
 			return false;
 	return true;
 }

@@ -178,17 +178,31 @@ static int look_again(struct cprof_walker *w, uint32_t tick)
 	return standing;
 }
 
-/* The code that frame `i` was proven to run, or a pseudo code. */
+/*
+ * The code that frame `i` was proven to run; or its place, for the end of the
+ * window to tell; or a pseudo code.
+ */
 static uint32_t code_of(
 	const struct cprof_walker *w, int i, int standing, uint32_t tick)
 {
 	int place = place_of(w, i);
 	bool stood = i >= w->chain.nr - standing;
 
-	if (place < 0 || !judged(w, place) || !w->verdict[place].same ||
-		(!stood && !cprof_codes_steady(w->codes, place, tick)))
+	if (place < 0 || !judged(w, place) || !w->verdict[place].same)
 		return CPROF_CODE_GONE;
-	return cprof_codes_at(w->codes, place);
+	if (stood || cprof_codes_steady(w->codes, place, tick))
+		return cprof_codes_at(w->codes, place);
+	return cprof_codes_expects(w->codes, place, tick)
+		       ? CPROF_PLACE_FIRST + (uint32_t)place
+		       : CPROF_CODE_GONE;
+}
+
+static uint32_t content_of(const struct cprof_walker *w, uint32_t code)
+{
+	return cprof_codes_is_place(code)
+		       ? cprof_codes_at(
+				 w->codes, (int)(code - CPROF_PLACE_FIRST))
+		       : code;
 }
 
 /* Leaf frames that may be stale: all with all would take milliseconds. */
@@ -224,7 +238,7 @@ static void cut_stale(struct cprof_walker *w, int standing, uint32_t tick)
 
 		if (code == CPROF_CODE_GONE || f->kind == CPROF_FRAME_GENERATOR)
 			continue;
-		room = cprof_codes_frame_bytes(w->codes, code);
+		room = cprof_codes_frame_bytes(w->codes, content_of(w, code));
 		last = i - stale > STALE_MAX ? stale + STALE_MAX : i;
 		for (int n = last - 1; n >= stale; n--)
 			if (c->frame[n].frame > f->frame &&
@@ -244,15 +258,17 @@ static bool name_frame(struct cprof_walker *w, int i, int standing,
 	uint32_t tick, struct cprof_frame *ret)
 {
 	const struct cprof_raw_frame *f = &w->chain.frame[i];
+	uint32_t content;
 
 	*ret = (struct cprof_frame){ code_of(w, i, standing, tick), -1 };
-	if (ret->code == CPROF_CODE_GONE) {
-		w->stats.gone_frames++;
+	if (ret->code >= CPROF_PLACE_FIRST)
+		w->stats.unnamed_frames++;
+	if (ret->code == CPROF_CODE_GONE)
 		return true;
-	}
-	ret->instr = cprof_codes_instr(w->codes, ret->code, f->code, f->instr);
+	content = content_of(w, ret->code);
+	ret->instr = cprof_codes_instr(w->codes, content, f->code, f->instr);
 	return f->kind == CPROF_FRAME_GENERATOR ||
-	       !cprof_codes_incomplete(w->codes, ret->code, ret->instr);
+	       !cprof_codes_incomplete(w->codes, content, ret->instr);
 }
 
 static void name_all(struct cprof_walker *w, enum cprof_walk how, int standing,
@@ -384,7 +400,7 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	const struct cprof_thread_ref *thread, struct cprof_chain_hint *hint,
 	uint32_t tick, struct cprof_stack *ret)
 {
-	uint64_t gone_before = w->stats.gone_frames;
+	uint64_t unnamed = w->stats.unnamed_frames;
 	struct cprof_call call;
 	bool calls;
 	enum cprof_walk how;
@@ -423,7 +439,7 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	hint->callee = calls ? cprof_callees_object(&call) : 0;
 	w->met_callee = hint->callee;
 	/* To be walked again: it may have its names then. */
-	if (w->stats.gone_frames != gone_before)
+	if (w->stats.unnamed_frames != unnamed)
 		hint->print = 0;
 	return how;
 }

@@ -26,7 +26,8 @@
  *   only is called by whom that copy names.
  * - A frame gets a name only if the content of its code object is what it was
  *   before (see cprof_codes_steady), or was read while the frame and all its
- *   callers stood. Else it is CPROF_CODE_GONE, with its place in the stack.
+ *   callers stood. If it was read too late for that, it is what the window's
+ *   end tells (cprof_codes_confirm); else CPROF_CODE_GONE, where it was.
  * - A leaf frame that stood at a call of a C function has that function above
  *   it, as a frame of a number that cpython/callee.h knows.
  */
@@ -47,7 +48,7 @@ enum cprof_pseudo_code {
 };
 
 struct cprof_frame {
-	uint32_t code;
+	uint32_t code; /* or a place, a C function or a pseudo code */
 	int32_t instr; /* index in code units; -1 before the first */
 };
 
@@ -125,7 +126,7 @@ enum cprof_walk {
 };
 
 struct cprof_walk_stats {
-	uint64_t walks, tries, unsettled, gone_frames;
+	uint64_t walks, tries, unsettled, unnamed_frames;
 };
 
 struct cprof_walker;

@@ -38,6 +38,8 @@ struct place {
 	uint32_t code;
 	uint32_t first_tick;
 	bool changed;
+	bool expected;	/* its number is in stacks */
+	bool confirmed; /* what was learnt was there to the end */
 };
 
 struct cprof_codes {
@@ -459,6 +461,49 @@ bool cprof_codes_steady(const struct cprof_codes *c, int place, uint32_t tick)
 	const struct place *p = &c->place[place];
 
 	return (p->version || !p->changed) && p->first_tick < tick;
+}
+
+bool cprof_codes_expects(struct cprof_codes *c, int place, uint32_t tick)
+{
+	struct place *p = &c->place[place];
+
+	if (p->changed || p->first_tick != tick)
+		return false;
+	p->expected = true;
+	return true;
+}
+
+static bool is_asked(const struct place *p, uint32_t tick)
+{
+	return p->expected && !p->changed && p->first_tick < tick;
+}
+
+void cprof_codes_confirm(
+	struct cprof_codes *c, struct cprof_peek *peek, uint32_t tick)
+{
+	int handle[CPROF_LEARN_MAX];
+
+	for (uint32_t from = 0; from < c->place_nr; from += CPROF_LEARN_MAX) {
+		uint32_t nr = c->place_nr - from;
+
+		if (nr > CPROF_LEARN_MAX)
+			nr = CPROF_LEARN_MAX;
+		cprof_peek_begin(peek);
+		for (uint32_t i = 0; i < nr; i++)
+			handle[i] = is_asked(&c->place[from + i], tick)
+					    ? cprof_codes_want(
+						      c, peek, (int)(from + i))
+					    : -1;
+		cprof_peek_run(peek);
+		for (uint32_t i = 0; i < nr; i++)
+			c->place[from + i].confirmed = cprof_codes_same(
+				c, peek, (int)(from + i), handle[i]);
+	}
+}
+
+bool cprof_codes_confirmed(const struct cprof_codes *c, int place)
+{
+	return c->place[place].confirmed;
 }
 
 void cprof_codes_distrust_versions(struct cprof_codes *c)

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "cpython/layout.h"
 #include "cpython/peek.h"
 
@@ -60,6 +61,29 @@ bool cprof_codes_same(const struct cprof_codes *c,
  * again: a place is steady when it had this number in an earlier tick.
  */
 bool cprof_codes_steady(const struct cprof_codes *c, int place, uint32_t tick);
+
+/*
+ * A frame that was gone before its code was read for the first time has this
+ * number from there, instead of a code's. What was read counts if the place
+ * shows it in all of the window: code that comes and goes does not last.
+ */
+#define CPROF_PLACE_FIRST 0x80000000u
+static inline bool cprof_codes_is_place(uint32_t code)
+{
+	return code >= CPROF_PLACE_FIRST &&
+	       code - CPROF_PLACE_FIRST < CPROF_MAX_CODES;
+}
+
+/* May a frame that was met in `tick` have it? Then it is given. */
+bool cprof_codes_expects(struct cprof_codes *c, int place, uint32_t tick);
+
+/*
+ * After the last tick, `tick`: look once more at the places whose numbers were
+ * given. Overwrites the list of `peek`.
+ */
+void cprof_codes_confirm(
+	struct cprof_codes *c, struct cprof_peek *peek, uint32_t tick);
+bool cprof_codes_confirmed(const struct cprof_codes *c, int place);
 
 /*
  * There is more than one interpreter: each counts its code objects by itself

@@ -31,7 +31,7 @@ struct report {
 	struct cprof_profile_frame frame[CPROF_MAX_KEPT_FRAMES];
 	/* CPU time of all threads that were seen, and of the pool. */
 	int64_t seen_ns, pool_ns, assigned_ns;
-	uint64_t pool_ticks;
+	uint64_t pool_ticks, gone_frames;
 };
 
 static const char *pseudo_name(uint32_t code)
@@ -109,6 +109,26 @@ static int code_function(struct report *rep, uint32_t code, uint32_t *ret,
 	return 0;
 }
 
+/* What frame `i` ran, now that the window has ended. */
+static uint32_t code_at(
+	const struct report *rep, const struct cprof_frame *f, int i, int nr)
+{
+	const struct cprof_codes *codes = rep->w->codes;
+	uint32_t code = f[i].code;
+	bool callee = code >= CPROF_CALLEE_FIRST && code < CPROF_CODE_PSEUDO;
+
+	/* A C function was found by the code that called it. */
+	if (callee && i + 1 < nr &&
+		code_at(rep, f, i + 1, nr) == CPROF_CODE_GONE)
+		return CPROF_CODE_GONE;
+	if (!cprof_codes_is_place(code))
+		return code;
+	code -= CPROF_PLACE_FIRST;
+	return cprof_codes_confirmed(codes, (int)code)
+		       ? cprof_codes_at(codes, (int)code)
+		       : CPROF_CODE_GONE;
+}
+
 static const char *state_name(enum cprof_task_state state)
 {
 	switch (state) {
@@ -142,8 +162,10 @@ static int add_stack(struct report *rep, uint32_t stack,
 		cprof_stacks_frames(rep->w->stacks, stack, &nr);
 
 	for (int i = 0; i < nr; i++) {
-		uint32_t code = f[i].code;
+		uint32_t code = code_at(rep, f, i, nr);
 
+		if (code == CPROF_CODE_GONE)
+			rep->gone_frames += (uint64_t)count;
 		r = code_function(rep, code, &rep->frame[i].function, err);
 		if (r < 0)
 			return r;
@@ -413,7 +435,7 @@ static int add_comment(
 		w->missed_ticks, w->skipped_ticks,
 		(unsigned long long)st->walks,
 		(unsigned long long)st->unsettled,
-		(unsigned long long)st->gone_frames, ticks_of(dropped),
+		(unsigned long long)rep->gone_frames, ticks_of(dropped),
 		cprof_codes_lost(w->codes),
 		(unsigned long long)w->threads_lost);
 	return cprof_profile_comment(rep->profile, text, err);
@@ -442,6 +464,7 @@ static int fill(
 			return r;
 	}
 	name_threads(rep->w);
+	cprof_codes_confirm(rep->w->codes, rep->w->peek, rep->w->tick);
 	r = add_tallies(rep, err);
 	if (r < 0)
 		return r;

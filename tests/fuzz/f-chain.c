@@ -124,7 +124,12 @@ static void check_frame(
 {
 	const char *name;
 
-	if (f->code < CPROF_CALLEE_FIRST) {
+	if (cprof_codes_is_place(f->code)) {
+		check_code(w->codes,
+			cprof_codes_at(
+				w->codes, (int)(f->code - CPROF_PLACE_FIRST)),
+			f->instr);
+	} else if (f->code < CPROF_CALLEE_FIRST) {
 		check_code(w->codes, f->code, f->instr);
 	} else if (f->code < CPROF_CODE_PSEUDO) {
 		name = cprof_callees_name(w->callees, f->code);
@@ -209,6 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		fake_store(w->place[p], at, word(w, &in));
 	}
 	look(w);
+	cprof_codes_confirm(w->codes, the_peek(), w->tick);
 	close_world(w);
 	return 0;
 }

@@ -197,6 +197,38 @@ def test_code_that_lives_shortly_is_never_misnamed(show, loops, least):
     assert looks >= 50 * seen["pace"], seen
 
 
+# Most of them are met once or never, and are over before anything is known of them.
+MANY = """
+import random
+body = "(k):\\n    for i in range(k):\\n        k = k * 3 & 255\\n"
+space = {}
+for n in range(300):
+    exec("def f_%d" % n + body, space)
+order = [space["f_%d" % random.randrange(300)] for _ in range(5000)]
+
+def call_all():
+    while not stop:
+        for f in order:
+            f(100)
+
+found = {}
+for frames, count, _, _ in sample_while(call_all, seconds=3, hz=100):
+    name = frames[0][0]
+    kind = "f" if name[:2] == "f_" else name
+    found[kind] = found.get(kind, 0) + count
+kinds = "f", "call_all", "[unsettled]", "[code gone]"
+say({kind: found.get(kind, 0) for kind in kinds})
+"""
+
+
+def test_functions_that_are_met_once_have_their_names(show):
+    found = show(MANY)
+    # The caller has time of its own; and where frames are objects, one that was never
+    # met before may be gone.
+    assert found["f"] >= 0.8 * sum(found.values()), found
+    assert found["[code gone]"] <= 0.05 * sum(found.values()), found
+
+
 BRIEF_CALLS = """
 blob = marshal.dumps(compile(
     "def f(k):\\n    x = 0\\n    for i in range(k):\\n        x += i\\n", "f", "exec"))

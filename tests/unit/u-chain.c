@@ -343,7 +343,7 @@ void test_chain__code_that_went_away_keeps_its_place(void)
 	CHECK_EQ(munmap(page, 4096), 0);
 	settled(w, "leaf@0 [gone] root@3");
 	settled(w, "leaf@0 [gone] root@3");
-	CHECK(cprof_walker_stats(w->walker)->gone_frames >= 2);
+	CHECK(cprof_walker_stats(w->walker)->unnamed_frames >= 2);
 	close_world(w);
 }
 
@@ -607,7 +607,7 @@ void test_chain__a_settled_stack_of_a_running_thread_is_a_true_one(void)
 			at += at[11] ? 12 : 11;
 		}
 		/* At first sight a code may go before it is known. */
-		if (strstr(at, "[gone]"))
+		if (strstr(at, "[gone]") || strstr(at, "@?"))
 			gone_nr++;
 		else if (*at && !legal(at))
 			CHECK_STR(at, "a true stack");

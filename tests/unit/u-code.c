@@ -303,6 +303,45 @@ void test_code__a_place_told_to_have_changed_is_never_steady(void)
 	close_world(&w);
 }
 
+/* The number that a frame of it met in `tick` gets, and what comes of it. */
+static bool comes_true(struct world *w, const char *code, uint32_t last)
+{
+	int place = cprof_codes_place(w->codes, fake_address(code));
+
+	cprof_codes_confirm(w->codes, w->peek, last);
+	return cprof_codes_confirmed(w->codes, place);
+}
+
+void test_code__what_was_read_late_counts_if_it_stays_to_the_end(void)
+{
+	struct world w = open_world();
+	char *stays = fake_function(w.py, "stays");
+	char *comes = fake_function(w.py, "comes");
+	char *goes = fake_function(w.py, "goes");
+	char *brief = fake_function(w.py, "brief");
+	int place = learn(&w, stays, 1);
+
+	CHECK(cprof_codes_expects(w.codes, place, 1));
+	CHECK(cprof_codes_is_place(CPROF_PLACE_FIRST + (uint32_t)place));
+	/* Known from before is known. */
+	CHECK(!cprof_codes_expects(w.codes, place, 2));
+	CHECK(cprof_codes_expects(w.codes, learn(&w, goes, 1), 1));
+	CHECK(cprof_codes_expects(w.codes, learn(&w, brief, 1), 1));
+	/* Another one was there, and another one is. */
+	place = learn(&w, brief, 1);
+	cprof_codes_changed(w.codes, place);
+	CHECK(!cprof_codes_expects(w.codes, place, 1));
+	fake_code_at(w.py, goes, (struct fake_code_is){ .name = "other" });
+	/* In the last tick nothing is known from before. */
+	CHECK(cprof_codes_expects(w.codes, learn(&w, comes, 9), 9));
+
+	CHECK(comes_true(&w, stays, 9));
+	CHECK(!comes_true(&w, goes, 9));
+	CHECK(!comes_true(&w, brief, 9));
+	CHECK(!comes_true(&w, comes, 9));
+	close_world(&w);
+}
+
 void test_code__all_kinds_of_str_come_out_as_utf8(void)
 {
 	static const uint8_t latin1[] = { 'n', 0xe9, 0xff };

@@ -111,7 +111,10 @@ static inline const char *mark(uint32_t code)
 	return "[?]";
 }
 
-/* "leaf@2 mid@1 root@0", with the index of each frame's instruction. */
+/*
+ * "leaf@2 mid@1 root@0", with the index of each frame's instruction; "leaf@?"
+ * where the window's end is to tell what it was.
+ */
 static inline const char *text(struct world *w)
 {
 	struct cprof_buffer b;
@@ -119,6 +122,7 @@ static inline const char *text(struct world *w)
 	cprof_buffer_init(&b, sizeof(w->text) - 1);
 	for (int i = 0; i < w->stack->nr; i++) {
 		const struct cprof_frame *f = &w->stack->frame[i];
+		uint32_t code = f->code;
 		char index[16];
 
 		if (i)
@@ -128,8 +132,14 @@ static inline const char *text(struct world *w)
 				&b, mark(f->code), strlen(mark(f->code)), NULL);
 			continue;
 		}
-		CHECK_EQ(cprof_codes_name(w->codes, f->code, &b, NULL), 0);
-		snprintf(index, sizeof(index), "@%d", (int)f->instr);
+		if (cprof_codes_is_place(f->code)) {
+			code = cprof_codes_at(
+				w->codes, (int)(f->code - CPROF_PLACE_FIRST));
+			snprintf(index, sizeof(index), "@?");
+		} else {
+			snprintf(index, sizeof(index), "@%d", (int)f->instr);
+		}
+		CHECK_EQ(cprof_codes_name(w->codes, code, &b, NULL), 0);
 		cprof_buffer_add(&b, index, strlen(index), NULL);
 	}
 	memcpy(w->text, b.data, b.len);
@@ -152,6 +162,15 @@ static inline bool has_mark(const struct world *w, uint32_t code)
 	return false;
 }
 
+/* Was a code read too late? */
+static inline bool has_late(const struct world *w)
+{
+	for (int i = 0; i < w->stack->nr; i++)
+		if (cprof_codes_is_place(w->stack->frame[i].code))
+			return true;
+	return has_mark(w, CPROF_CODE_GONE);
+}
+
 static inline void settled(struct world *w, const char *want)
 {
 	for (int i = 0; i < INTERRUPTED; i++) {
@@ -160,8 +179,7 @@ static inline void settled(struct world *w, const char *want)
 		CHECK(how != CPROF_WALK_ENDED);
 		if (how == CPROF_WALK_SETTLED && !strcmp(text(w), want))
 			return;
-		if (!has_mark(w, CPROF_CODE_GONE) &&
-			!has_mark(w, CPROF_CODE_UNSETTLED))
+		if (!has_late(w) && !has_mark(w, CPROF_CODE_UNSETTLED))
 			break;
 	}
 	CHECK_STR(text(w), want);
@@ -172,8 +190,7 @@ static inline void settled(struct world *w, const char *want)
 static inline void walk_whole(struct world *w)
 {
 	for (int i = 0; i < INTERRUPTED; i++)
-		if (walk(w) == CPROF_WALK_SETTLED &&
-			!has_mark(w, CPROF_CODE_GONE))
+		if (walk(w) == CPROF_WALK_SETTLED && !has_late(w))
 			return;
 	CHECK(!"settled");
 }
