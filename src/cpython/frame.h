@@ -28,6 +28,12 @@ struct cprof_raw_frame {
 /* Objects are aligned to this; 3.14 keeps tags in the bits below. */
 #define CPROF_OBJECT_MASK (~(uintptr_t)7)
 
+/* Up to 3.10 each frame is an object, of a call that keeps its own for long. */
+static inline bool cprof_frames_are_objects(const struct cprof_layout *lay)
+{
+	return !lay->frame.owner;
+}
+
 /* The frame at `address`, of which `copy` has `frame.size` bytes. */
 static inline struct cprof_raw_frame cprof_frame_read(
 	const struct cprof_layout *lay, uintptr_t address, const void *copy)
@@ -44,7 +50,7 @@ static inline struct cprof_raw_frame cprof_frame_read(
 		f.instr = (int64_t)cprof_load_u64(copy, lay->frame.instr);
 	else
 		f.instr = (int32_t)cprof_load_u32(copy, lay->frame.instr);
-	if (!lay->frame.owner) {
+	if (cprof_frames_are_objects(lay)) {
 		f.kind = cprof_load_ptr(copy, lay->frame.f_gen)
 				 ? CPROF_FRAME_GENERATOR
 				 : CPROF_FRAME_PLAIN;

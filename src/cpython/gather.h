@@ -152,6 +152,13 @@ uintptr_t cprof__gather_now(const struct cprof_gather *g);
 const void *cprof__gather_first(
 	const struct cprof_gather *g, uintptr_t address, size_t len);
 
+/*
+ * The frame that ran at an earlier first look, by later copies of it. False
+ * where it may be another call's since.
+ */
+bool cprof__gather_tell(const struct cprof_gather *g, uintptr_t address,
+	struct cprof_raw_frame *ret);
+
 /* The chain in a list that ran. `missing` is set for UNKNOWN. */
 enum cprof_parse cprof__gather_parse(struct cprof_gather *g,
 	struct cprof_raw_chain *ret, struct cprof_missing *missing);

@@ -51,7 +51,7 @@ static bool was_under_way(
 	struct cprof_raw_frame then;
 
 	if (!at_first(g, f->frame, &then))
-		return !g->lay->frame.executing;
+		return !cprof_frames_are_objects(g->lay);
 	if (then.code != f->code || then.previous != f->previous || then.ended)
 		return false;
 	f->instr = then.instr;
@@ -215,7 +215,7 @@ static bool is_below(
 	struct cprof_raw_frame f = c->frame[i];
 
 	/* Where frames are objects, one that returned has lost its caller. */
-	return (g->lay->frame.executing ||
+	return (cprof_frames_are_objects(g->lay) ||
 		       (c->told && cprof_frame_is_below(&f, &c->leaf))) &&
 	       was_under_way(g, &f);
 }
@@ -259,7 +259,7 @@ static bool is_leaf(const struct cprof_gather *g,
 	const struct cprof_raw_frame *leaf = &c->leaf;
 
 	if (!c->told)
-		return !g->lay->frame.executing;
+		return !cprof_frames_are_objects(g->lay);
 	if (leaf->code != f->code || leaf->previous != f->previous ||
 		leaf->ended != f->ended)
 		return false;
@@ -299,30 +299,36 @@ static void lead_back(struct cprof_gather *g, struct cprof_raw_chain *c)
 }
 
 /*
- * The frame at `address` as it was at first. An object of its own is not soon
- * another call's: if later copies show the same code twice, it was that before.
+ * An object of its own is not soon another call's: if later copies show the
+ * same code twice, it was that before.
  */
-static bool tell_leaf(const struct cprof_gather *g, uintptr_t address,
+bool cprof__gather_tell(const struct cprof_gather *g, uintptr_t address,
 	struct cprof_raw_frame *ret)
 {
 	struct cprof_raw_frame later;
-	struct cprof_pair p;
+	struct cprof_pair p =
+		cprof__gather_memory(g, address, g->lay->frame.size);
 
-	if (!address)
-		return false;
-	if (at_first(g, address, ret)) {
-		recover(g, ret);
-		return true;
-	}
-	p = cprof__gather_memory(g, address, g->lay->frame.size);
 	if (!p.there)
 		return false;
 	*ret = cprof_frame_read(g->lay, address, p.first);
 	later = cprof_frame_read(g->lay, address, p.second);
 	return ret->code == later.code &&
-	       (g->lay->frame.executing ||
+	       (cprof_frames_are_objects(g->lay) ||
 		       (ret->kind == CPROF_FRAME_GENERATOR &&
 			       later.kind == CPROF_FRAME_GENERATOR));
+}
+
+/* The frame at `address` as it was at first. */
+static bool tell_leaf(const struct cprof_gather *g, uintptr_t address,
+	struct cprof_raw_frame *ret)
+{
+	if (!address)
+		return false;
+	if (!at_first(g, address, ret))
+		return cprof__gather_tell(g, address, ret);
+	recover(g, ret);
+	return true;
 }
 
 /* What ran at first. A shim runs while C calls Python. */

@@ -55,7 +55,7 @@ static int first_below(const struct cprof_walker *w)
 	int i = cprof__chain_index(
 		now, w->apart ? w->leaf.previous : w->asked.caller);
 
-	if (i == now->nr && (!w->apart || w->lay->frame.executing))
+	if (i == now->nr && (!w->apart || cprof_frames_are_objects(w->lay)))
 		i = 1;
 	else if (i == now->nr)
 		for (i = 0; i < now->nr; i++)
@@ -155,8 +155,18 @@ static void fix_leaf(struct cprof_walker *w)
 	w->fixed = true;
 	w->apart = w->now.told;
 	w->leaf = w->now.leaf;
+	w->untold = w->now.told ? 0 : w->now.first;
 	w->chain.first = w->now.first;
 	w->chain.lacking = w->now.lacking;
+}
+
+/* What ran when it was asked first may be known a try later. */
+static void tell_late(struct cprof_walker *w)
+{
+	if (!w->untold || !cprof__gather_tell(&w->gather, w->untold, &w->leaf))
+		return;
+	w->apart = true;
+	w->untold = 0;
 }
 
 /* Weigh the chain of a try. True if it is the one, and in `chain`. */
@@ -184,6 +194,7 @@ enum cprof_walk cprof__walker_settle(
 	struct cprof_walker *w, const struct cprof_chain_hint *hint)
 {
 	w->fixed = w->apart = false;
+	w->untold = 0;
 	w->asked = (struct cprof_missing){ 0 };
 	w->chain.nr = 0;
 	w->chain.whole = false;
@@ -200,6 +211,8 @@ enum cprof_walk cprof__walker_settle(
 		want_hinted(w, hint);
 		cprof_peek_run(w->peek);
 		interrupted = cprof_peek_interrupted(w->peek);
+		if (!interrupted)
+			tell_late(w);
 		switch (cprof__gather_parse(&w->gather, &w->now, &missing)) {
 		case CPROF_PARSE_ENDED:
 			return CPROF_WALK_ENDED;
@@ -209,6 +222,9 @@ enum cprof_walk cprof__walker_settle(
 				break;
 			w->asked = missing;
 			fix_leaf(w);
+			missing = (struct cprof_missing){ .frame = w->untold };
+			if (missing.frame)
+				cprof__gather_discover(&w->gather, &missing);
 			break;
 		case CPROF_PARSE_OK:
 			if (interrupted || !accept(w))

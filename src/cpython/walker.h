@@ -38,6 +38,7 @@ struct cprof_walker {
 	 */
 	struct cprof_raw_frame leaf;
 	bool fixed, apart;
+	uintptr_t untold;	    /* what ran then, and was not copied yet */
 	struct cprof_missing asked; /* what was not known then */
 	int callee_handle;	    /* of what the leaf called before */
 	/* What the last walk met: a guess for a thread that is new. */

@@ -137,6 +137,21 @@ void test_parse__a_call_that_was_over_before_it_was_copied_is_the_leaf(void)
 	}
 }
 
+/* A frame object is its call's for long after it; 3.10 did not count as one. */
+void test_parse__where_frames_are_objects_later_copies_tell_what_ran(void)
+{
+	for (int i = 0; i < KINDS; i++) {
+		struct scene s = open_scene(kind[i]);
+		struct cprof_raw_frame f;
+
+		fake_pop(s.w->thread);
+		copy(&s);
+		CHECK_EQ(cprof__gather_tell(s.g, fake_address(s.leaf), &f),
+			kind[i] < 0x030b0000);
+		close_scene(&s);
+	}
+}
+
 /* From 3.14 a frame loses its code and its function as its call ends. */
 static uintptr_t clear(struct scene *s, char *frame)
 {
