@@ -169,7 +169,7 @@ test-threads: $(VENV)/installed $(VENV)/test-tools
 
 # SECONDS for each decoder of bytes from outside.
 fuzz: $(VENV)/tools
-	scripts/install-system-packages clang
+	scripts/install-system-packages clang libclang-rt-dev
 	PATH="$(abspath $(BIN)):$$PATH" cmake --preset fuzz
 	PATH="$(abspath $(BIN)):$$PATH" cmake --build --preset fuzz
 	$(BIN)/python tests/fuzz/run.py build/fuzz/tests/fuzz $(or $(SECONDS),60)
