@@ -551,6 +551,7 @@ void cprof__gather_discover(
 	if (missing->frame || !g->chunk_nr)
 		list_chunks(g);
 	missing->caller = add_outside(g, missing->frame);
+	add_outside(g, missing->ran);
 }
 
 bool cprof__gather_has(const struct cprof_gather *g,

@@ -102,6 +102,7 @@ enum cprof_parse {
 /* The C-stack frame or the frame at this address is not in the gather. */
 struct cprof_missing {
 	uintptr_t cframe, frame;
+	uintptr_t ran;	  /* at first, and was not copied either; or 0 */
 	uintptr_t caller; /* a known one that it led to, once discovered */
 };
 

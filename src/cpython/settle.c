@@ -203,7 +203,7 @@ enum cprof_walk cprof__walker_settle(
 	w->chain.cframe = 0;
 	for (int try = 0; try < CPROF_WALK_TRIES; try++) {
 		struct cprof_missing missing;
-		bool interrupted;
+		bool interrupted, first;
 
 		w->stats.tries++;
 		cprof_peek_begin(w->peek);
@@ -217,14 +217,13 @@ enum cprof_walk cprof__walker_settle(
 		case CPROF_PARSE_ENDED:
 			return CPROF_WALK_ENDED;
 		case CPROF_PARSE_UNKNOWN:
+			first = !interrupted && !w->fixed;
+			if (first)
+				fix_leaf(w);
+			missing.ran = w->untold;
 			cprof__gather_discover(&w->gather, &missing);
-			if (interrupted || w->fixed)
-				break;
-			w->asked = missing;
-			fix_leaf(w);
-			missing = (struct cprof_missing){ .frame = w->untold };
-			if (missing.frame)
-				cprof__gather_discover(&w->gather, &missing);
+			if (first)
+				w->asked = missing;
 			break;
 		case CPROF_PARSE_OK:
 			if (interrupted || !accept(w))

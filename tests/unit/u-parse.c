@@ -152,6 +152,23 @@ void test_parse__where_frames_are_objects_later_copies_tell_what_ran(void)
 	}
 }
 
+/* Else a stack of which the leaf alone was new lost all of its callers. */
+void test_parse__to_find_a_new_frame_forgets_no_known_one(void)
+{
+	struct scene s = open_scene(0x03090df0);
+	struct cprof_missing missing = {
+		.frame = fake_address(lone_frame(s.w, "middle", 0)),
+		.ran = fake_address(lone_frame(s.w, "first", 0)),
+	};
+	int nr = s.g->outside_nr;
+
+	CHECK(nr >= 3);
+	copy(&s);
+	cprof__gather_discover(s.g, &missing);
+	CHECK_EQ(s.g->outside_nr, nr + 2);
+	close_scene(&s);
+}
+
 /* From 3.14 a frame loses its code and its function as its call ends. */
 static uintptr_t clear(struct scene *s, char *frame)
 {
