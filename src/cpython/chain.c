@@ -197,14 +197,6 @@ static uint32_t code_of(
 		       : CPROF_CODE_GONE;
 }
 
-static uint32_t content_of(const struct cprof_walker *w, uint32_t code)
-{
-	return cprof_codes_is_place(code)
-		       ? cprof_codes_at(
-				 w->codes, (int)(code - CPROF_PLACE_FIRST))
-		       : code;
-}
-
 /* Leaf frames that may be stale: all with all would take milliseconds. */
 #define STALE_MAX 16
 
@@ -238,7 +230,8 @@ static void cut_stale(struct cprof_walker *w, int standing, uint32_t tick)
 
 		if (code == CPROF_CODE_GONE || f->kind == CPROF_FRAME_GENERATOR)
 			continue;
-		room = cprof_codes_frame_bytes(w->codes, content_of(w, code));
+		room = cprof_codes_frame_bytes(
+			w->codes, cprof_codes_content(w->codes, code));
 		last = i - stale > STALE_MAX ? stale + STALE_MAX : i;
 		for (int n = last - 1; n >= stale; n--)
 			if (c->frame[n].frame > f->frame &&
@@ -265,7 +258,7 @@ static bool name_frame(struct cprof_walker *w, int i, int standing,
 		w->stats.unnamed_frames++;
 	if (ret->code == CPROF_CODE_GONE)
 		return true;
-	content = content_of(w, ret->code);
+	content = cprof_codes_content(w->codes, ret->code);
 	ret->instr = cprof_codes_instr(w->codes, content, f->code, f->instr);
 	return f->kind == CPROF_FRAME_GENERATOR ||
 	       !cprof_codes_incomplete(w->codes, content, ret->instr);

@@ -38,7 +38,6 @@ struct place {
 	uint32_t code;
 	uint32_t first_tick;
 	bool changed;
-	bool expected;	/* its number is in stacks */
 	bool confirmed; /* what was learnt was there to the end */
 };
 
@@ -463,19 +462,9 @@ bool cprof_codes_steady(const struct cprof_codes *c, int place, uint32_t tick)
 	return (p->version || !p->changed) && p->first_tick < tick;
 }
 
-bool cprof_codes_expects(struct cprof_codes *c, int place, uint32_t tick)
+bool cprof_codes_expects(const struct cprof_codes *c, int place, uint32_t tick)
 {
-	struct place *p = &c->place[place];
-
-	if (p->changed || p->first_tick != tick)
-		return false;
-	p->expected = true;
-	return true;
-}
-
-static bool is_asked(const struct place *p, uint32_t tick)
-{
-	return p->expected && !p->changed && p->first_tick < tick;
+	return !c->place[place].changed && c->place[place].first_tick == tick;
 }
 
 void cprof_codes_confirm(
@@ -489,11 +478,14 @@ void cprof_codes_confirm(
 		if (nr > CPROF_LEARN_MAX)
 			nr = CPROF_LEARN_MAX;
 		cprof_peek_begin(peek);
-		for (uint32_t i = 0; i < nr; i++)
-			handle[i] = is_asked(&c->place[from + i], tick)
-					    ? cprof_codes_want(
-						      c, peek, (int)(from + i))
-					    : -1;
+		for (uint32_t i = 0; i < nr; i++) {
+			int at = (int)(from + i);
+			const struct place *p = &c->place[at];
+
+			handle[i] = -1;
+			if (!p->changed && p->first_tick < tick)
+				handle[i] = cprof_codes_want(c, peek, at);
+		}
 		cprof_peek_run(peek);
 		for (uint32_t i = 0; i < nr; i++)
 			c->place[from + i].confirmed = cprof_codes_same(
@@ -501,9 +493,17 @@ void cprof_codes_confirm(
 	}
 }
 
-bool cprof_codes_confirmed(const struct cprof_codes *c, int place)
+bool cprof_codes_confirmed(const struct cprof_codes *c, uint32_t code)
 {
-	return c->place[place].confirmed;
+	return !cprof_codes_is_place(code) ||
+	       c->place[code - CPROF_PLACE_FIRST].confirmed;
+}
+
+uint32_t cprof_codes_content(const struct cprof_codes *c, uint32_t code)
+{
+	return cprof_codes_is_place(code)
+		       ? c->place[code - CPROF_PLACE_FIRST].code
+		       : code;
 }
 
 void cprof_codes_distrust_versions(struct cprof_codes *c)

@@ -74,16 +74,21 @@ static inline bool cprof_codes_is_place(uint32_t code)
 	       code - CPROF_PLACE_FIRST < CPROF_MAX_CODES;
 }
 
-/* May a frame that was met in `tick` have it? Then it is given. */
-bool cprof_codes_expects(struct cprof_codes *c, int place, uint32_t tick);
+/* May a frame that was met in `tick` have it? */
+bool cprof_codes_expects(const struct cprof_codes *c, int place, uint32_t tick);
 
 /*
- * After the last tick, `tick`: look once more at the places whose numbers were
- * given. Overwrites the list of `peek`.
+ * After the last tick, `tick`: look once more at the places that may have been
+ * given for a code. Overwrites the list of `peek`.
  */
 void cprof_codes_confirm(
 	struct cprof_codes *c, struct cprof_peek *peek, uint32_t tick);
-bool cprof_codes_confirmed(const struct cprof_codes *c, int place);
+
+/* Of a place's number: did it stay? Of a code: true. */
+bool cprof_codes_confirmed(const struct cprof_codes *c, uint32_t code);
+
+/* The code that a place's number now stands for; of a code, itself. */
+uint32_t cprof_codes_content(const struct cprof_codes *c, uint32_t code);
 
 /*
  * There is more than one interpreter: each counts its code objects by itself

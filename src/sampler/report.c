@@ -121,11 +121,8 @@ static uint32_t code_at(
 	if (callee && i + 1 < nr &&
 		code_at(rep, f, i + 1, nr) == CPROF_CODE_GONE)
 		return CPROF_CODE_GONE;
-	if (!cprof_codes_is_place(code))
-		return code;
-	code -= CPROF_PLACE_FIRST;
-	return cprof_codes_confirmed(codes, (int)code)
-		       ? cprof_codes_at(codes, (int)code)
+	return cprof_codes_confirmed(codes, code)
+		       ? cprof_codes_content(codes, code)
 		       : CPROF_CODE_GONE;
 }
 

@@ -124,13 +124,9 @@ static void check_frame(
 {
 	const char *name;
 
-	if (cprof_codes_is_place(f->code)) {
-		check_code(w->codes,
-			cprof_codes_at(
-				w->codes, (int)(f->code - CPROF_PLACE_FIRST)),
+	if (f->code < CPROF_CALLEE_FIRST) {
+		check_code(w->codes, cprof_codes_content(w->codes, f->code),
 			f->instr);
-	} else if (f->code < CPROF_CALLEE_FIRST) {
-		check_code(w->codes, f->code, f->instr);
 	} else if (f->code < CPROF_CODE_PSEUDO) {
 		name = cprof_callees_name(w->callees, f->code);
 		CHECK(!i && *name &&

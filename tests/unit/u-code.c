@@ -309,7 +309,8 @@ static bool comes_true(struct world *w, const char *code, uint32_t last)
 	int place = cprof_codes_place(w->codes, fake_address(code));
 
 	cprof_codes_confirm(w->codes, w->peek, last);
-	return cprof_codes_confirmed(w->codes, place);
+	return cprof_codes_confirmed(
+		w->codes, CPROF_PLACE_FIRST + (uint32_t)place);
 }
 
 void test_code__what_was_read_late_counts_if_it_stays_to_the_end(void)

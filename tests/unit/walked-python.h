@@ -122,7 +122,6 @@ static inline const char *text(struct world *w)
 	cprof_buffer_init(&b, sizeof(w->text) - 1);
 	for (int i = 0; i < w->stack->nr; i++) {
 		const struct cprof_frame *f = &w->stack->frame[i];
-		uint32_t code = f->code;
 		char index[16];
 
 		if (i)
@@ -132,14 +131,13 @@ static inline const char *text(struct world *w)
 				&b, mark(f->code), strlen(mark(f->code)), NULL);
 			continue;
 		}
-		if (cprof_codes_is_place(f->code)) {
-			code = cprof_codes_at(
-				w->codes, (int)(f->code - CPROF_PLACE_FIRST));
-			snprintf(index, sizeof(index), "@?");
-		} else {
-			snprintf(index, sizeof(index), "@%d", (int)f->instr);
-		}
-		CHECK_EQ(cprof_codes_name(w->codes, code, &b, NULL), 0);
+		CHECK_EQ(cprof_codes_name(w->codes,
+				 cprof_codes_content(w->codes, f->code), &b,
+				 NULL),
+			0);
+		snprintf(index, sizeof(index),
+			cprof_codes_is_place(f->code) ? "@?" : "@%d",
+			(int)f->instr);
 		cprof_buffer_add(&b, index, strlen(index), NULL);
 	}
 	memcpy(w->text, b.data, b.len);
