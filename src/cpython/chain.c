@@ -205,7 +205,7 @@ static void cut_leaf(struct cprof_walker *w, int nr)
 {
 	struct cprof_raw_chain *c = &w->chain;
 
-	w->apart = w->apart && !nr;
+	w->apart = w->apart > nr ? w->apart - nr : 0;
 	c->nr -= nr;
 	memmove(c->frame, c->frame + nr, (size_t)c->nr * sizeof(c->frame[0]));
 }
@@ -283,7 +283,7 @@ static void name_all(struct cprof_walker *w, enum cprof_walk how, int standing,
 		}
 		if (name_frame(w, i, standing, tick, &f))
 			put(ret, f.code, f.instr);
-		if (w->apart && !i)
+		if (i == w->apart - 1)
 			put(ret, CPROF_CODE_UNSETTLED, -1);
 	}
 	if (c->too_deep)
@@ -376,19 +376,6 @@ static bool put_callee(struct cprof_walker *w, struct cprof_call *call,
 	return true;
 }
 
-/* The leaf that has no certain caller goes before the part that is there. */
-static void put_apart(struct cprof_walker *w)
-{
-	struct cprof_raw_chain *c = &w->chain;
-
-	w->apart = w->apart && c->nr < CPROF_MAX_WALKED_FRAMES;
-	if (!w->apart)
-		return;
-	memmove(c->frame + 1, c->frame, (size_t)c->nr * sizeof(c->frame[0]));
-	c->frame[0] = w->leaf;
-	c->nr++;
-}
-
 enum cprof_walk cprof_walk(struct cprof_walker *w,
 	const struct cprof_thread_ref *thread, struct cprof_chain_hint *hint,
 	uint32_t tick, struct cprof_stack *ret)
@@ -409,7 +396,6 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	how = cprof__walker_settle(w, hint);
 	if (how == CPROF_WALK_ENDED)
 		return how;
-	put_apart(w);
 	calls = how == CPROF_WALK_SETTLED && find_call(w, hint, &call);
 	check_others(w);
 	for (int i = 0; i < w->chain.nr; i++) {
@@ -426,7 +412,7 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	cut_stale(w, standing, tick);
 	/* What was no frame any more has no code, either. */
 	if (w->apart && code_of(w, 0, standing, tick) == CPROF_CODE_GONE)
-		cut_leaf(w, 1);
+		cut_leaf(w, w->apart);
 	name_all(w, how, standing, tick, ret);
 	calls = calls && put_callee(w, &call, standing, tick, ret);
 	hint->callee = calls ? cprof_callees_object(&call) : 0;

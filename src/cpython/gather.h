@@ -62,6 +62,9 @@ struct cprof_gather {
 	int visited_nr;
 };
 
+/* Calls that were under way at first and return within a try. */
+#define CPROF_MAX_KNOWN_FRAMES 8
+
 /*
  * The frames of the moment when the state was first copied, leaf first. Those
  * from `settled` on stood up to the root; `whole` is a stack of which all stood
@@ -74,8 +77,9 @@ struct cprof_raw_chain {
 	bool stood;	 /* the leaf, at the same instruction in both copies */
 	uintptr_t first; /* the frame that ran at first; 0: not known */
 	uintptr_t lacking; /* a caller of that which was not copied then */
-	bool told;	   /* what ran at first, whole or not: the leaf */
-	struct cprof_raw_frame leaf;
+	/* Whole or not: the leaf, if that is known, and who called it. */
+	int known_nr;
+	struct cprof_raw_frame known[CPROF_MAX_KNOWN_FRAMES];
 	uintptr_t cframe; /* that told who ran, if the version has them */
 	bool too_deep;	  /* the root was not reached within the limit */
 	struct cprof_raw_frame frame[CPROF_MAX_WALKED_FRAMES];

@@ -3,9 +3,6 @@
 
 #include <string.h>
 
-/* Frames that return within a try. */
-#define BRIEF_MAX 8
-
 /* The frame at `address` as it was at first; false if it was not copied. */
 static bool at_first(const struct cprof_gather *g, uintptr_t address,
 	struct cprof_raw_frame *ret)
@@ -197,17 +194,6 @@ static bool allowed(
 	return true;
 }
 
-/*
- * Frames that ran at first and have returned since, leaf first: those up to
- * frame `caller` of the chain. `nr` is 0 where not all of them are known; then
- * `caller` is one further below.
- */
-struct brief {
-	int nr, caller;
-	uintptr_t lacking; /* was not copied then */
-	struct cprof_raw_frame frame[BRIEF_MAX];
-};
-
 /* Is it certain that this frame of the chain called what ran at first? */
 static bool is_below(
 	const struct cprof_gather *g, const struct cprof_raw_chain *c, int i)
@@ -216,49 +202,54 @@ static bool is_below(
 
 	/* Where frames are objects, one that returned has lost its caller. */
 	return (cprof_frames_are_objects(g->lay) ||
-		       (c->told && cprof_frame_is_below(&f, &c->leaf))) &&
+		       (c->known_nr &&
+			       cprof_frame_is_below(&f, &c->known[0]))) &&
 	       was_under_way(g, &f);
 }
 
-static void find_brief(struct cprof_gather *g, const struct cprof_raw_chain *c,
-	struct brief *ret)
+/*
+ * The callers of the leaf as they were at first, from one to the next, up to a
+ * frame that the chain of the middle is known from. Returns where that is;
+ * `nr` if nowhere.
+ */
+static int find_callers(struct cprof_gather *g, struct cprof_raw_chain *c)
 {
-	uintptr_t at = c->first;
-	struct cprof_raw_frame f;
+	struct cprof_raw_frame f = c->known[0];
+	uintptr_t at;
+	int nr = 0; /* known so far */
 
-	ret->nr = 0;
-	ret->lacking = 0;
-	for (int n = 0; at && n < 2 * BRIEF_MAX && ret->nr < BRIEF_MAX; n++) {
-		if (!at_first(g, at, &f)) {
-			ret->lacking = at;
+	for (int n = 0; n < 2 * CPROF_MAX_KNOWN_FRAMES && c->known_nr; n++) {
+		int i = cprof__chain_index(c, f.previous);
+
+		if (!allowed(g, &f, nr) || nr == CPROF_MAX_KNOWN_FRAMES)
 			break;
+		if (f.kind != CPROF_FRAME_SHIM) {
+			c->known[nr++] = f;
+			c->known_nr = nr;
 		}
-		if (n)
-			recover(g, &f);
-		else
-			f = c->leaf;
-		if (!allowed(g, &f, ret->nr))
-			break;
-		if (f.kind != CPROF_FRAME_SHIM)
-			ret->frame[ret->nr++] = f;
+		if (i < c->nr && i >= c->settled)
+			return i;
 		at = f.previous;
-		ret->caller = cprof__chain_index(c, at);
-		if (ret->caller < c->nr)
-			return;
+		if (!at || (i < c->nr && f.kind != CPROF_FRAME_GENERATOR))
+			break;
+		if (!at_first(g, at, &f)) {
+			c->lacking = at;
+			if (!cprof__gather_tell(g, at, &f) ||
+				f.kind != CPROF_FRAME_GENERATOR)
+				break;
+		}
+		recover(g, &f);
 	}
-	ret->nr = 0;
-	ret->caller = 0;
-	while (ret->caller < c->nr && !is_below(g, c, ret->caller))
-		ret->caller++;
+	return c->nr;
 }
 
 /* Is it the call that ran at first, and not another one's at its address? */
 static bool is_leaf(const struct cprof_gather *g,
 	const struct cprof_raw_chain *c, struct cprof_raw_frame *f)
 {
-	const struct cprof_raw_frame *leaf = &c->leaf;
+	const struct cprof_raw_frame *leaf = &c->known[0];
 
-	if (!c->told)
+	if (!c->known_nr)
 		return !cprof_frames_are_objects(g->lay);
 	if (leaf->code != f->code || leaf->previous != f->previous ||
 		leaf->ended != f->ended)
@@ -269,33 +260,42 @@ static bool is_leaf(const struct cprof_gather *g,
 
 /*
  * Lead the chain of the middle back to the moment of the first copy, when its
- * `first` ran. If that is on that chain, it was the leaf. Else it has returned
- * since, and is the leaf if it was called by a frame of the chain.
+ * `first` ran. If that stood on that chain, it was the leaf. Else it has
+ * returned since, or its callers have, and it was called by a frame of the
+ * chain if the first copies lead to one.
  */
 static void lead_back(struct cprof_gather *g, struct cprof_raw_chain *c)
 {
-	int i = cprof__chain_index(c, c->first);
-	struct brief brief;
+	int leaf = cprof__chain_index(c, c->first), i;
 
-	if (i < c->nr && is_leaf(g, c, &c->frame[i])) {
-		begin_at(c, i);
+	if (leaf < c->nr && !is_leaf(g, c, &c->frame[leaf]))
+		leaf = c->nr;
+	if (leaf < c->nr && leaf >= c->settled) {
+		begin_at(c, leaf);
 		return;
 	}
-	find_brief(g, c, &brief);
-	begin_at(c, brief.caller);
-	c->lacking = brief.lacking;
+	i = find_callers(g, c);
 	c->stood = false;
-	c->whole = c->nr && !c->settled && brief.nr &&
-		   brief.nr <= CPROF_MAX_WALKED_FRAMES - c->nr &&
-		   was_under_way(g, &c->frame[0]);
-	if (!c->whole)
+	if (i < c->nr && c->known_nr <= CPROF_MAX_WALKED_FRAMES - c->nr &&
+		was_under_way(g, &c->frame[i])) {
+		begin_at(c, i);
+		memmove(c->frame + c->known_nr, c->frame,
+			(size_t)c->nr * sizeof(c->frame[0]));
+		memcpy(c->frame, c->known,
+			(size_t)c->known_nr * sizeof(c->frame[0]));
+		c->nr += c->known_nr;
+		c->whole = true;
+		for (i = 1; i <= c->known_nr; i++)
+			c->frame[i].moved = true;
 		return;
-	memmove(c->frame + brief.nr, c->frame,
-		(size_t)c->nr * sizeof(c->frame[0]));
-	memcpy(c->frame, brief.frame, (size_t)brief.nr * sizeof(c->frame[0]));
-	c->nr += brief.nr;
-	for (i = 1; i <= brief.nr; i++)
-		c->frame[i].moved = true;
+	}
+	if (i == c->nr)
+		i = leaf;
+	if (i == c->nr)
+		for (i = 0; i < c->nr && !is_below(g, c, i);)
+			i++;
+	begin_at(c, i);
+	c->whole = false;
 }
 
 /*
@@ -334,12 +334,14 @@ static bool tell_leaf(const struct cprof_gather *g, uintptr_t address,
 /* What ran at first. A shim runs while C calls Python. */
 static void find_leaf(const struct cprof_gather *g, struct cprof_raw_chain *c)
 {
+	struct cprof_raw_frame *leaf = &c->known[0];
+
 	c->first = cprof__gather_now(g);
-	c->told = tell_leaf(g, c->first, &c->leaf);
-	if (c->told && c->leaf.kind == CPROF_FRAME_SHIM) {
-		c->first = c->leaf.previous;
-		c->told = tell_leaf(g, c->first, &c->leaf) &&
-			  c->leaf.kind != CPROF_FRAME_SHIM;
+	c->known_nr = tell_leaf(g, c->first, leaf);
+	if (c->known_nr && leaf->kind == CPROF_FRAME_SHIM) {
+		c->first = leaf->previous;
+		c->known_nr = tell_leaf(g, c->first, leaf) &&
+			      leaf->kind != CPROF_FRAME_SHIM;
 	}
 }
 

@@ -27,22 +27,20 @@ void cprof__walker_judge(struct cprof_walker *w, int nr)
 	}
 }
 
-/* Leave in `chain` what `now` has from frame `from` on, if that is more. */
-static void keep_longer(struct cprof_walker *w, int from)
+/* Leave in `chain` what `now` has from frame `from` on. */
+static void keep(struct cprof_walker *w, int from)
 {
 	struct cprof_raw_chain *c = &w->chain;
 	const struct cprof_raw_chain *now = &w->now;
-	int nr = now->nr - from;
 
-	if (!now->whole && nr <= c->nr)
-		return;
-	c->nr = nr;
+	c->nr = now->nr - from;
 	c->settled = 0;
 	c->whole = now->whole;
-	c->stood = now->stood;
+	c->stood = now->stood && !from;
 	c->too_deep = now->too_deep;
 	c->cframe = now->cframe;
-	memcpy(c->frame, now->frame + from, (size_t)nr * sizeof(now->frame[0]));
+	memcpy(c->frame, now->frame + from,
+		(size_t)c->nr * sizeof(now->frame[0]));
 }
 
 /*
@@ -53,15 +51,32 @@ static int first_below(const struct cprof_walker *w)
 {
 	const struct cprof_raw_chain *now = &w->now;
 	int i = cprof__chain_index(
-		now, w->apart ? w->leaf.previous : w->asked.caller);
+		now, w->known_nr ? w->known[w->known_nr - 1].previous
+				 : w->asked.caller);
 
-	if (i == now->nr && (!w->apart || cprof_frames_are_objects(w->lay)))
+	if (i == now->nr && (!w->known_nr || cprof_frames_are_objects(w->lay)))
 		i = 1;
 	else if (i == now->nr)
 		for (i = 0; i < now->nr; i++)
-			if (cprof_frame_is_below(&now->frame[i], &w->leaf))
+			if (cprof_frame_is_below(&now->frame[i], &w->known[0]))
 				break;
 	return i > now->settled ? i : now->settled;
+}
+
+/* Put the frames that are known before what is there of the chain. */
+static void put_known(struct cprof_walker *w)
+{
+	struct cprof_raw_chain *c = &w->chain;
+	int room = CPROF_MAX_WALKED_FRAMES - w->known_nr;
+
+	if (c->nr > room) {
+		c->nr = room;
+		c->too_deep = true;
+	}
+	memmove(c->frame + w->known_nr, c->frame,
+		(size_t)c->nr * sizeof(c->frame[0]));
+	memcpy(c->frame, w->known, (size_t)w->known_nr * sizeof(c->frame[0]));
+	c->nr += w->known_nr;
 }
 
 bool cprof__walker_locate(const struct cprof_walker *w, struct cprof_call *call)
@@ -97,15 +112,14 @@ static bool calls(const void *copy, uintptr_t func)
 }
 
 /*
- * Frame `i` was copied a call or so apart from its caller, which moved on. They
+ * A frame was copied a call or so apart from its caller, which moved on. They
  * belong together if the caller stands at a call, or stood shortly before, of
  * that function: what is called stays on the caller's stack for a while. Then
  * the caller is set back there. While it is at that call it is so in each copy.
  */
-static bool was_called(struct cprof_walker *w, int i)
+static bool was_called(struct cprof_walker *w, const struct cprof_raw_frame *f,
+	struct cprof_raw_frame *caller)
 {
-	const struct cprof_raw_frame *f = &w->now.frame[i];
-	struct cprof_raw_frame *caller = &w->now.frame[i + 1];
 	struct cprof_pair frame, words;
 	struct cprof_call call, later;
 	int cursor = 0, distance;
@@ -140,7 +154,8 @@ static void weigh_moved(struct cprof_walker *w)
 	struct cprof_raw_chain *now = &w->now;
 
 	for (int n = now->nr - 1; n > now->settled; n--)
-		if (now->frame[n].moved && !was_called(w, n - 1)) {
+		if (now->frame[n].moved &&
+			!was_called(w, &now->frame[n - 1], &now->frame[n])) {
 			now->whole = false;
 			now->settled = n;
 		}
@@ -153,47 +168,114 @@ static void weigh_moved(struct cprof_walker *w)
 static void fix_leaf(struct cprof_walker *w)
 {
 	w->fixed = true;
-	w->apart = w->now.told;
-	w->leaf = w->now.leaf;
-	w->untold = w->now.told ? 0 : w->now.first;
+	w->untold = w->now.known_nr ? 0 : w->now.first;
 	w->chain.first = w->now.first;
 	w->chain.lacking = w->now.lacking;
+	for (int n = 0; n < w->now.known_nr; n++) {
+		struct cprof_raw_frame *f = &w->now.known[n];
+
+		if (n && (f[-1].kind != CPROF_FRAME_GENERATOR ||
+				 f->kind != CPROF_FRAME_GENERATOR))
+			break;
+		w->known[n] = *f;
+		w->known_nr = n + 1;
+	}
 }
 
 /* What ran when it was asked first may be known a try later. */
 static void tell_late(struct cprof_walker *w)
 {
-	if (!w->untold || !cprof__gather_tell(&w->gather, w->untold, &w->leaf))
+	if (!w->untold ||
+		!cprof__gather_tell(&w->gather, w->untold, &w->known[0]))
 		return;
-	w->apart = true;
+	w->known_nr = 1;
 	w->untold = 0;
+}
+
+/*
+ * Is it the same call, or one of the same code from the same frame? What a
+ * generator is called by while it is iterated does not change.
+ */
+static bool is_again(
+	const struct cprof_raw_frame *f, const struct cprof_raw_frame *later)
+{
+	return f->code == later->code &&
+	       (f->kind == CPROF_FRAME_GENERATOR ||
+		       f->previous == later->previous);
+}
+
+/*
+ * Do the frames of a later try have in them the last one that is known? Returns
+ * where; `nr` if not.
+ */
+static int meets_again(const struct cprof_walker *w)
+{
+	const struct cprof_raw_chain *now = &w->now;
+	const struct cprof_raw_frame *last;
+	int i;
+
+	if (!w->known_nr)
+		return now->nr;
+	last = &w->known[w->known_nr - 1];
+	i = cprof__chain_index(now, last->frame);
+	return i < now->nr && i >= now->settled &&
+			       is_again(last, &now->frame[i])
+		       ? i
+		       : now->nr;
+}
+
+/*
+ * Does a later try tell the callers of what ran? It does if it meets the last
+ * that is known of them, or else another call of the same code, or just what
+ * nothing was known of.
+ */
+static bool tells_callers(struct cprof_walker *w)
+{
+	struct cprof_raw_chain *now = &w->now;
+	int i = meets_again(w);
+
+	if (i < now->nr) {
+		now->whole = true;
+		keep(w, i + 1);
+		put_known(w);
+		return true;
+	}
+	if (!now->whole ||
+		!(w->known_nr ? now->frame[0].code == w->known[0].code
+			      : cprof__gather_has(&w->gather, now, &w->asked)))
+		return false;
+	keep(w, 0);
+	return true;
 }
 
 /* Weigh the chain of a try. True if it is the one, and in `chain`. */
 static bool accept(struct cprof_walker *w)
 {
 	struct cprof_raw_chain *now = &w->now;
-	bool first = !w->fixed;
+	int from;
 
 	weigh_moved(w);
-	if (now->whole && !first)
-		now->whole = w->apart ? now->frame[0].code == w->leaf.code
-				      : cprof__gather_has(
-						&w->gather, now, &w->asked);
-	if (first && !now->whole)
+	if (w->fixed && tells_callers(w))
+		return true;
+	if (!w->fixed && now->whole) {
+		keep(w, 0);
+		return true;
+	}
+	from = w->fixed ? first_below(w) : now->settled;
+	if (!w->fixed)
 		fix_leaf(w);
-	if (now->whole || first)
-		keep_longer(w, now->settled);
-	else if (!w->chain.nr)
-		keep_longer(w, first_below(w));
-	w->apart = w->apart && !now->whole;
-	return now->whole;
+	if (!w->chain.nr && from < now->nr) {
+		now->whole = false;
+		keep(w, from);
+	}
+	return false;
 }
 
 enum cprof_walk cprof__walker_settle(
 	struct cprof_walker *w, const struct cprof_chain_hint *hint)
 {
-	w->fixed = w->apart = false;
+	w->fixed = false;
+	w->known_nr = w->apart = 0;
 	w->untold = 0;
 	w->asked = (struct cprof_missing){ 0 };
 	w->chain.nr = 0;
@@ -232,5 +314,7 @@ enum cprof_walk cprof__walker_settle(
 			return CPROF_WALK_SETTLED;
 		}
 	}
+	w->apart = w->known_nr;
+	put_known(w);
 	return CPROF_WALK_UNSETTLED;
 }

@@ -33,11 +33,13 @@ struct cprof_walker {
 	/* The chain that counts, and one that is being looked at. */
 	struct cprof_raw_chain chain, now;
 	/*
-	 * Once a try `fixed` the moment: what ran then, if that is known, to be
-	 * shown `apart` from the part of a chain that is in `chain`.
+	 * Once a try `fixed` the moment: what ran then and who called that, as
+	 * far as it is known; the first `apart` of the chain are these, if it
+	 * is not known whom the rest of it called.
 	 */
-	struct cprof_raw_frame leaf;
-	bool fixed, apart;
+	struct cprof_raw_frame known[CPROF_MAX_KNOWN_FRAMES];
+	int known_nr, apart;
+	bool fixed;
 	uintptr_t untold;	    /* what ran then, and was not copied yet */
 	struct cprof_missing asked; /* what was not known then */
 	int callee_handle;	    /* of what the leaf called before */
@@ -53,7 +55,8 @@ struct cprof_walker {
 
 /*
  * Try until a whole chain stood still. Else leaves in `chain` the longest part
- * from a root that any try found, and in `leaf` what ran, if `apart` says so.
+ * from a root that any try found, below the `apart` frames that are known to
+ * have run.
  */
 enum cprof_walk cprof__walker_settle(
 	struct cprof_walker *w, const struct cprof_chain_hint *hint);

@@ -528,7 +528,7 @@ void test_chain__a_thread_with_all_memory_gone_is_unsettled(void)
 /* A thread that calls and returns while it is looked at. */
 struct mover {
 	struct world *w;
-	char *root, *root_code, *code[4], *name[2];
+	char *root, *root_code, *code[4], *name[2], *frame[4];
 	atomic_bool stop;
 };
 
@@ -536,6 +536,13 @@ struct mover {
 static void dwell(void)
 {
 	for (volatile int i = 0; i < 1500; i++)
+		;
+}
+
+/* Shorter than a copy. */
+static void pause_briefly(void)
+{
+	for (volatile int i = 0; i < 100; i++)
 		;
 }
 
@@ -619,6 +626,97 @@ void test_chain__a_settled_stack_of_a_running_thread_is_a_true_one(void)
 	CHECK(settled_nr > 1000);
 	CHECK(gone_nr < 1000);
 	CHECK(leaf_nr[0] > 0 && leaf_nr[1] > 0);
+	close_world(w);
+}
+
+/* A tower of two generators that is hung up and taken down, in turn with one.
+ */
+static void *resume_and_yield(void *arg)
+{
+	struct mover *m = arg;
+	struct world *w = m->w;
+
+	while (!atomic_load(&m->stop)) {
+		for (int way = 0; way < 2; way++) {
+			char *outer = m->frame[2 * way];
+			char *inner = m->frame[2 * way + 1];
+
+			link_frame(w, outer, m->root);
+			fake_set_leaf(w->thread, outer);
+			for (int n = 0; n < 20; n++) {
+				link_frame(w, inner, outer);
+				fake_set_leaf(w->thread, inner);
+				pause_briefly();
+				fake_set_leaf(w->thread, outer);
+				link_frame(w, inner, NULL);
+				pause_briefly();
+				fake_set_leaf(w->thread, m->root);
+				link_frame(w, outer, NULL);
+				pause_briefly();
+				link_frame(w, outer, m->root);
+				fake_set_leaf(w->thread, outer);
+				pause_briefly();
+			}
+			fake_set_leaf(w->thread, m->root);
+			link_frame(w, outer, NULL);
+			dwell();
+			fake_instr(w->py, m->root, m->root_code, 2 - way);
+			dwell();
+		}
+	}
+	return NULL;
+}
+
+/* A part of a tower, from what ran on. */
+static bool legal_part(const char *stack)
+{
+	static const char *const part[] = { "", "x@6 a@5 ", "x@6 ", "a@5 ",
+		"y@6 b@5 ", "y@6 ", "b@5 ", "root@1 ", "root@2 " };
+
+	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++)
+		if (!strcmp(stack, part[i]))
+			return true;
+	return false;
+}
+
+/* Half of the looks at quick generators had lost the callers of what ran. */
+void test_chain__generators_that_yield_all_the_time_have_their_callers(void)
+{
+	static struct mover m;
+	struct world *w = open_world();
+	int settled_nr = 0;
+	pthread_t thread;
+
+	prepare(&m, w);
+	m.frame[0] = lone_frame(w, "a", 5);
+	m.frame[1] = lone_frame(w, "x", 6);
+	m.frame[2] = lone_frame(w, "b", 5);
+	m.frame[3] = lone_frame(w, "y", 6);
+	CHECK_EQ(pthread_create(&thread, NULL, resume_and_yield, &m), 0);
+	for (int i = 0; i < 20000; i++) {
+		bool whole = walk(w) == CPROF_WALK_SETTLED;
+		char *at = w->text, *mark;
+
+		text(w);
+		if (strstr(at, "[gone]") || strstr(at, "@?"))
+			continue;
+		settled_nr += whole;
+		mark = strstr(at, "[unsettled]");
+		CHECK(whole == !mark);
+		if (mark) {
+			char *rest = mark + (mark[11] ? 12 : 11);
+
+			*mark = '\0';
+			if (!legal_part(at))
+				CHECK_STR(at, "a part of a true stack");
+			at = rest;
+		}
+		if (*at && !legal(at))
+			CHECK_STR(at, "a true stack");
+	}
+	atomic_store(&m.stop, true);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK(settled_nr > 1000);
 	close_world(w);
 }
 

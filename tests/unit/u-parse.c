@@ -110,7 +110,7 @@ void test_parse__who_ran_first_is_the_leaf(void)
 		ran_first(&s, s.mid);
 		CHECK(parse(&s));
 		CHECK(s.chain->whole && !s.chain->stood && s.chain->nr == 2);
-		CHECK(is(&s.chain->frame[0], s.mid) && s.chain->told);
+		CHECK(is(&s.chain->frame[0], s.mid) && s.chain->known_nr);
 		close_scene(&s);
 	}
 }
@@ -190,7 +190,7 @@ void test_parse__a_call_that_was_cleared_is_known_by_its_instruction(void)
 	ran_first(&s, s.leaf);
 	CHECK(parse(&s));
 	CHECK(s.chain->whole && s.chain->nr == 3);
-	CHECK_EQ(s.chain->leaf.code, leaf);
+	CHECK_EQ(s.chain->known[0].code, leaf);
 	CHECK_EQ(s.chain->frame[0].code, leaf);
 	mid = clear(&s, s.mid);
 	copy(&s);
@@ -203,7 +203,7 @@ void test_parse__a_call_that_was_cleared_is_known_by_its_instruction(void)
 	copy(&s);
 	ran_first(&s, s.leaf);
 	CHECK(parse(&s));
-	CHECK_EQ(s.chain->leaf.code, 0);
+	CHECK_EQ(s.chain->known[0].code, 0);
 	close_scene(&s);
 }
 
@@ -218,9 +218,47 @@ void test_parse__a_leaf_whose_caller_is_lost_is_not_its_callers_time(void)
 		copy(&s);
 		ran_first(&s, s.leaf);
 		CHECK(parse(&s));
-		CHECK(!s.chain->whole && s.chain->told);
+		CHECK(!s.chain->whole && s.chain->known_nr);
 		if (kind[i] < 0x030b0000)
 			CHECK(is(&s.chain->frame[s.chain->settled], s.mid));
+		close_scene(&s);
+	}
+}
+
+/* What a copy of a generator says of its caller, before that yielded, too. */
+void test_parse__of_a_tower_that_was_taken_down_is_known_what_was_copied(void)
+{
+	for (int i = 0; i < KINDS; i++) {
+		struct scene s = open_scene(kind[i]);
+		size_t previous = s.g->lay->frame.previous;
+		char *outer = lone_frame(s.w, "outer", 1);
+		char *inner = lone_frame(s.w, "inner", 1);
+		struct cprof_thread_ref ref = fake_ref(s.w->thread);
+		const struct cprof_region *r;
+		int first = 0;
+
+		fake_pop(s.w->thread);
+		link_frame(s.w, outer, s.mid);
+		link_frame(s.w, inner, outer);
+		fake_set_leaf(s.w->thread, outer);
+		walk_whole(s.w);
+		fake_set_leaf(s.w->thread, inner);
+		walk_whole(s.w);
+		cprof__gather_init(s.g, &ref, s.w->hint);
+		link_frame(s.w, outer, NULL);
+		link_frame(s.w, inner, NULL);
+		fake_set_leaf(s.w->thread, s.mid);
+		copy(&s);
+		ran_first(&s, inner);
+		while (s.g->first[first].address != fake_address(inner))
+			first++;
+		r = &s.g->first[first];
+		rewrite(&s, r, r->copy[0], inner, previous, outer);
+		CHECK(parse(&s));
+		CHECK(!s.chain->whole);
+		CHECK_EQ(s.chain->known_nr, 2);
+		CHECK(is(&s.chain->known[0], inner));
+		CHECK(is(&s.chain->known[1], outer));
 		close_scene(&s);
 	}
 }
@@ -240,7 +278,7 @@ void test_parse__a_frame_that_was_being_made_is_no_call(void)
 		became(&s, s.g->lay->frame.code,
 			fake_function(s.w->py, "next"));
 		CHECK(parse(&s));
-		CHECK(!s.chain->whole && s.chain->told);
+		CHECK(!s.chain->whole && s.chain->known_nr);
 		/* Another function has other code. */
 		became(&s, s.g->lay->frame.func, s.mid);
 		CHECK(parse(&s));
