@@ -208,6 +208,29 @@ static bool is_below(
 }
 
 /*
+ * A generator that yielded before it was copied says no more who called it;
+ * later copies may, if they come while it runs again. Frame objects are soon
+ * those of another generator.
+ */
+static void find_caller(struct cprof_gather *g, struct cprof_raw_frame *f)
+{
+	int cursor = 0, distance;
+	struct cprof_pair p;
+
+	if (f->kind != CPROF_FRAME_GENERATOR ||
+		cprof_frames_are_objects(g->lay))
+		return;
+	p = cprof__gather_frame(g, f->frame, &cursor, &distance);
+	for (int i = 0; i < 2 && p.there && !f->previous; i++) {
+		struct cprof_raw_frame later = cprof_frame_read(
+			g->lay, f->frame, i ? p.second : p.first);
+
+		if (later.code == f->code)
+			f->previous = later.previous;
+	}
+}
+
+/*
  * The callers of the leaf as they were at first, from one to the next, up to a
  * frame that the chain of the middle is known from. Returns where that is;
  * `nr` if nowhere.
@@ -219,8 +242,10 @@ static int find_callers(struct cprof_gather *g, struct cprof_raw_chain *c)
 	int nr = 0; /* known so far */
 
 	for (int n = 0; n < 2 * CPROF_MAX_KNOWN_FRAMES && c->known_nr; n++) {
-		int i = cprof__chain_index(c, f.previous);
+		int i;
 
+		find_caller(g, &f);
+		i = cprof__chain_index(c, f.previous);
 		if (!allowed(g, &f, nr) || nr == CPROF_MAX_KNOWN_FRAMES)
 			break;
 		if (f.kind != CPROF_FRAME_SHIM) {

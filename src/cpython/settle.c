@@ -162,6 +162,19 @@ static void weigh_moved(struct cprof_walker *w)
 }
 
 /*
+ * A generator is called by the same one as long as it is iterated. Not so a
+ * frame object, which is soon that of another.
+ */
+static bool keeps_caller(const struct cprof_walker *w, int i)
+{
+	const struct cprof_raw_frame *f = &w->now.known[i];
+
+	return !cprof_frames_are_objects(w->lay) &&
+	       f[0].kind == CPROF_FRAME_GENERATOR &&
+	       f[1].kind == CPROF_FRAME_GENERATOR;
+}
+
+/*
  * What ran when it was asked first is the leaf, and if its chain is not whole,
  * only one with such a leaf counts: what stands longer would be met too often.
  */
@@ -172,12 +185,9 @@ static void fix_leaf(struct cprof_walker *w)
 	w->chain.first = w->now.first;
 	w->chain.lacking = w->now.lacking;
 	for (int n = 0; n < w->now.known_nr; n++) {
-		struct cprof_raw_frame *f = &w->now.known[n];
-
-		if (n && (f[-1].kind != CPROF_FRAME_GENERATOR ||
-				 f->kind != CPROF_FRAME_GENERATOR))
+		if (n && !keeps_caller(w, n - 1))
 			break;
-		w->known[n] = *f;
+		w->known[n] = w->now.known[n];
 		w->known_nr = n + 1;
 	}
 }
@@ -192,16 +202,12 @@ static void tell_late(struct cprof_walker *w)
 	w->untold = 0;
 }
 
-/*
- * Is it the same call, or one of the same code from the same frame? What a
- * generator is called by while it is iterated does not change.
- */
+/* Is it the same call, or one of the same code from the same frame? */
 static bool is_again(
 	const struct cprof_raw_frame *f, const struct cprof_raw_frame *later)
 {
-	return f->code == later->code &&
-	       (f->kind == CPROF_FRAME_GENERATOR ||
-		       f->previous == later->previous);
+	return f->code == later->code && f->previous &&
+	       f->previous == later->previous;
 }
 
 /*
@@ -234,7 +240,8 @@ static bool tells_callers(struct cprof_walker *w)
 	struct cprof_raw_chain *now = &w->now;
 	int i = meets_again(w);
 
-	if (i < now->nr) {
+	/* The leaf itself, by itself, is below: it may be at a call of C. */
+	if (i < now->nr && (i || w->known_nr > 1)) {
 		now->whole = true;
 		keep(w, i + 1);
 		put_known(w);

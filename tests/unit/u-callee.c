@@ -63,6 +63,32 @@ void test_callee__a_c_function_is_above_the_frame_that_calls_it(void)
 	}
 }
 
+/* A thread that waits in C is looked at once, and shown as that for long. */
+void test_callee__it_is_seen_where_not_all_of_the_stack_was_known(void)
+{
+	static const uint32_t version[] = { 0x030b07f0, 0x030c01f0, 0x030d00f0,
+		0x030f02f0 };
+
+	for (size_t i = 0; i < sizeof(version) / sizeof(version[0]); i++) {
+		struct scene s = open_scene(version[i]);
+		struct fake_python *py = s.w->py;
+		char *generator = lone_frame(s.w, "generator", 1);
+
+		link_frame(s.w, generator,
+			(char *)(uintptr_t)fake_load(
+				s.frame, py->lay->frame.previous));
+		link_frame(s.w, s.frame, generator);
+		fake_call(py, s.frame,
+			fake_c_function(
+				py, "sleep", fake_str(py, "time"), NULL));
+		cprof_chain_hint_begin(s.w->hint, py->lay, s.w->thread->state);
+		CHECK_EQ(walk(s.w), CPROF_WALK_SETTLED);
+		CHECK_EQ(s.w->stack->nr, 4);
+		CHECK(s.w->stack->frame[0].code >= CPROF_CALLEE_FIRST);
+		close_world(s.w);
+	}
+}
+
 void test_callee__methods_have_the_name_of_their_type(void)
 {
 	struct scene s = open_scene(0x030c01f0);
