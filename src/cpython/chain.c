@@ -205,7 +205,7 @@ static void cut_leaf(struct cprof_walker *w, int nr)
 {
 	struct cprof_raw_chain *c = &w->chain;
 
-	w->apart = w->apart > nr ? w->apart - nr : 0;
+	w->apart = w->apart && !nr;
 	c->nr -= nr;
 	memmove(c->frame, c->frame + nr, (size_t)c->nr * sizeof(c->frame[0]));
 }
@@ -283,7 +283,7 @@ static void name_all(struct cprof_walker *w, enum cprof_walk how, int standing,
 		}
 		if (name_frame(w, i, standing, tick, &f))
 			put(ret, f.code, f.instr);
-		if (i == w->apart - 1)
+		if (w->apart && !i)
 			put(ret, CPROF_CODE_UNSETTLED, -1);
 	}
 	if (c->too_deep)
@@ -412,7 +412,7 @@ enum cprof_walk cprof_walk(struct cprof_walker *w,
 	cut_stale(w, standing, tick);
 	/* What was no frame any more has no code, either. */
 	if (w->apart && code_of(w, 0, standing, tick) == CPROF_CODE_GONE)
-		cut_leaf(w, w->apart);
+		cut_leaf(w, 1);
 	name_all(w, how, standing, tick, ret);
 	calls = calls && put_callee(w, &call, standing, tick, ret);
 	hint->callee = calls ? cprof_callees_object(&call) : 0;

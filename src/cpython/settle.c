@@ -51,32 +51,28 @@ static int first_below(const struct cprof_walker *w)
 {
 	const struct cprof_raw_chain *now = &w->now;
 	int i = cprof__chain_index(
-		now, w->known_nr ? w->known[w->known_nr - 1].previous
-				 : w->asked.caller);
+		now, w->told ? w->leaf.previous : w->asked.caller);
 
-	if (i == now->nr && (!w->known_nr || cprof_frames_are_objects(w->lay)))
+	if (i == now->nr && (!w->told || cprof_frames_are_objects(w->lay)))
 		i = 1;
 	else if (i == now->nr)
 		for (i = 0; i < now->nr; i++)
-			if (cprof_frame_is_below(&now->frame[i], &w->known[0]))
+			if (cprof_frame_is_below(&now->frame[i], &w->leaf))
 				break;
 	return i > now->settled ? i : now->settled;
 }
 
-/* Put the frames that are known before what is there of the chain. */
-static void put_known(struct cprof_walker *w)
+/* Put what ran before what is there of the chain. */
+static void put_apart(struct cprof_walker *w)
 {
 	struct cprof_raw_chain *c = &w->chain;
-	int room = CPROF_MAX_WALKED_FRAMES - w->known_nr;
 
-	if (c->nr > room) {
-		c->nr = room;
-		c->too_deep = true;
-	}
-	memmove(c->frame + w->known_nr, c->frame,
-		(size_t)c->nr * sizeof(c->frame[0]));
-	memcpy(c->frame, w->known, (size_t)w->known_nr * sizeof(c->frame[0]));
-	c->nr += w->known_nr;
+	w->apart = w->told && c->nr < CPROF_MAX_WALKED_FRAMES;
+	if (!w->apart)
+		return;
+	memmove(c->frame + 1, c->frame, (size_t)c->nr * sizeof(c->frame[0]));
+	c->frame[0] = w->leaf;
+	c->nr++;
 }
 
 bool cprof__walker_locate(const struct cprof_walker *w, struct cprof_call *call)
@@ -162,94 +158,64 @@ static void weigh_moved(struct cprof_walker *w)
 }
 
 /*
- * A generator is called by the same one as long as it is iterated. Not so a
- * frame object, which is soon that of another.
- */
-static bool keeps_caller(const struct cprof_walker *w, int i)
-{
-	const struct cprof_raw_frame *f = &w->now.known[i];
-
-	return !cprof_frames_are_objects(w->lay) &&
-	       f[0].kind == CPROF_FRAME_GENERATOR &&
-	       f[1].kind == CPROF_FRAME_GENERATOR;
-}
-
-/*
  * What ran when it was asked first is the leaf, and if its chain is not whole,
  * only one with such a leaf counts: what stands longer would be met too often.
  */
 static void fix_leaf(struct cprof_walker *w)
 {
 	w->fixed = true;
-	w->untold = w->now.known_nr ? 0 : w->now.first;
+	w->told = w->now.known_nr;
+	w->leaf = w->now.known[0];
+	w->untold = w->told ? 0 : w->now.first;
 	w->chain.first = w->now.first;
 	w->chain.lacking = w->now.lacking;
-	for (int n = 0; n < w->now.known_nr; n++) {
-		if (n && !keeps_caller(w, n - 1))
-			break;
-		w->known[n] = w->now.known[n];
-		w->known_nr = n + 1;
-	}
 }
 
 /* What ran when it was asked first may be known a try later. */
 static void tell_late(struct cprof_walker *w)
 {
-	if (!w->untold ||
-		!cprof__gather_tell(&w->gather, w->untold, &w->known[0]))
+	if (!w->untold || !cprof__gather_tell(&w->gather, w->untold, &w->leaf))
 		return;
-	w->known_nr = 1;
+	w->told = true;
 	w->untold = 0;
 }
 
-/* Is it the same call, or one of the same code from the same frame? */
-static bool is_again(
-	const struct cprof_raw_frame *f, const struct cprof_raw_frame *later)
-{
-	return f->code == later->code && f->previous &&
-	       f->previous == later->previous;
-}
-
 /*
- * Do the frames of a later try have in them the last one that is known? Returns
- * where; `nr` if not.
+ * Where a later try met the call that was the leaf, and all its callers: the
+ * same call, or one of the same code from the same frame. `nr` if nowhere.
  */
 static int meets_again(const struct cprof_walker *w)
 {
 	const struct cprof_raw_chain *now = &w->now;
-	const struct cprof_raw_frame *last;
-	int i;
+	const struct cprof_raw_frame *leaf = &w->leaf;
+	int i = cprof__chain_index(now, leaf->frame);
 
-	if (!w->known_nr)
-		return now->nr;
-	last = &w->known[w->known_nr - 1];
-	i = cprof__chain_index(now, last->frame);
-	return i < now->nr && i >= now->settled &&
-			       is_again(last, &now->frame[i])
+	return i < now->nr && i >= now->settled && leaf->previous &&
+			       now->frame[i].previous == leaf->previous &&
+			       now->frame[i].code == leaf->code
 		       ? i
 		       : now->nr;
 }
 
 /*
- * Does a later try tell the callers of what ran? It does if it meets the last
- * that is known of them, or else another call of the same code, or just what
- * nothing was known of.
+ * Does a later try tell the callers of what ran? It does if it has that very
+ * call below its own leaf, or another call of the same code as its leaf; and
+ * where nothing is known of it, if it has just what was lacking.
  */
 static bool tells_callers(struct cprof_walker *w)
 {
 	struct cprof_raw_chain *now = &w->now;
-	int i = meets_again(w);
+	int i = w->told ? meets_again(w) : now->nr;
 
-	/* The leaf itself, by itself, is below: it may be at a call of C. */
-	if (i < now->nr && (i || w->known_nr > 1)) {
+	if (i > 0 && i < now->nr) {
 		now->whole = true;
-		keep(w, i + 1);
-		put_known(w);
+		keep(w, i);
+		w->chain.frame[0].instr = w->leaf.instr;
 		return true;
 	}
 	if (!now->whole ||
-		!(w->known_nr ? now->frame[0].code == w->known[0].code
-			      : cprof__gather_has(&w->gather, now, &w->asked)))
+		!(w->told ? now->frame[0].code == w->leaf.code
+			  : cprof__gather_has(&w->gather, now, &w->asked)))
 		return false;
 	keep(w, 0);
 	return true;
@@ -281,8 +247,7 @@ static bool accept(struct cprof_walker *w)
 enum cprof_walk cprof__walker_settle(
 	struct cprof_walker *w, const struct cprof_chain_hint *hint)
 {
-	w->fixed = false;
-	w->known_nr = w->apart = 0;
+	w->fixed = w->told = w->apart = false;
 	w->untold = 0;
 	w->asked = (struct cprof_missing){ 0 };
 	w->chain.nr = 0;
@@ -321,7 +286,6 @@ enum cprof_walk cprof__walker_settle(
 			return CPROF_WALK_SETTLED;
 		}
 	}
-	w->apart = w->known_nr;
-	put_known(w);
+	put_apart(w);
 	return CPROF_WALK_UNSETTLED;
 }

@@ -33,13 +33,12 @@ struct cprof_walker {
 	/* The chain that counts, and one that is being looked at. */
 	struct cprof_raw_chain chain, now;
 	/*
-	 * Once a try `fixed` the moment: what ran then and who called that, as
-	 * far as it is known; the first `apart` of the chain are these, if it
-	 * is not known whom the rest of it called.
+	 * Once a try `fixed` the moment: what ran then, if that is `told`; it
+	 * is `apart` from the rest of the chain if it is not known whom that
+	 * called.
 	 */
-	struct cprof_raw_frame known[CPROF_MAX_KNOWN_FRAMES];
-	int known_nr, apart;
-	bool fixed;
+	struct cprof_raw_frame leaf;
+	bool fixed, told, apart;
 	uintptr_t untold;	    /* what ran then, and was not copied yet */
 	struct cprof_missing asked; /* what was not known then */
 	int callee_handle;	    /* of what the leaf called before */
@@ -55,8 +54,7 @@ struct cprof_walker {
 
 /*
  * Try until a whole chain stood still. Else leaves in `chain` the longest part
- * from a root that any try found, below the `apart` frames that are known to
- * have run.
+ * from a root that any try found, below what ran if that is `apart`.
  */
 enum cprof_walk cprof__walker_settle(
 	struct cprof_walker *w, const struct cprof_chain_hint *hint);

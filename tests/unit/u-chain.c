@@ -659,9 +659,12 @@ static void *resume_and_yield(void *arg)
 			}
 			fake_set_leaf(w->thread, m->root);
 			link_frame(w, outer, NULL);
-			dwell();
+			/* Its line is of a moment after that of who ran. */
+			for (int n = 0; n < 10; n++)
+				dwell();
 			fake_instr(w->py, m->root, m->root_code, 2 - way);
-			dwell();
+			for (int n = 0; n < 10; n++)
+				dwell();
 		}
 	}
 	return NULL;
