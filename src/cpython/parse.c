@@ -165,6 +165,21 @@ static void begin_at(struct cprof_raw_chain *c, int i)
 	c->stood = false;
 }
 
+/* What the frame was in both later copies; false if one does not have it. */
+static bool later_copies(struct cprof_gather *g, uintptr_t address,
+	struct cprof_raw_frame ret[2])
+{
+	int cursor = 0, distance;
+	struct cprof_pair p =
+		cprof__gather_frame(g, address, &cursor, &distance);
+
+	if (!p.there)
+		return false;
+	ret[0] = cprof_frame_read(g->lay, address, p.first);
+	ret[1] = cprof_frame_read(g->lay, address, p.second);
+	return true;
+}
+
 /*
  * Do the later copies allow that the frame was this call at first? One that is
  * being made may have its function already and still the code of the call
@@ -173,22 +188,17 @@ static void begin_at(struct cprof_raw_chain *c, int i)
 static bool allowed(
 	struct cprof_gather *g, const struct cprof_raw_frame *f, bool caller)
 {
-	int cursor = 0, distance;
-	struct cprof_pair p =
-		cprof__gather_frame(g, f->frame, &cursor, &distance);
+	struct cprof_raw_frame later[2];
 
-	if (!p.there)
+	if (!later_copies(g, f->frame, later))
 		return !caller;
 	for (int i = 0; i < 2; i++) {
-		struct cprof_raw_frame later = cprof_frame_read(
-			g->lay, f->frame, i ? p.second : p.first);
-
 		/* A generator that yielded since has no caller. */
-		if (f->kind == CPROF_FRAME_GENERATOR && !later.previous &&
-			later.code == f->code)
+		if (f->kind == CPROF_FRAME_GENERATOR && !later[i].previous &&
+			later[i].code == f->code)
 			continue;
-		if (!is_left_of(g, f, &later) &&
-			(caller || later.func == f->func))
+		if (!is_left_of(g, f, &later[i]) &&
+			(caller || later[i].func == f->func))
 			return false;
 	}
 	return true;
@@ -212,22 +222,17 @@ static bool is_below(
  * later copies may, if they come while it runs again. Frame objects are soon
  * those of another generator.
  */
-static void find_caller(struct cprof_gather *g, struct cprof_raw_frame *f)
+static void find_later_caller(struct cprof_gather *g, struct cprof_raw_frame *f)
 {
-	int cursor = 0, distance;
-	struct cprof_pair p;
+	struct cprof_raw_frame later[2];
 
-	if (f->kind != CPROF_FRAME_GENERATOR ||
-		cprof_frames_are_objects(g->lay))
+	if (f->kind != CPROF_FRAME_GENERATOR || f->previous ||
+		cprof_frames_are_objects(g->lay) ||
+		!later_copies(g, f->frame, later))
 		return;
-	p = cprof__gather_frame(g, f->frame, &cursor, &distance);
-	for (int i = 0; i < 2 && p.there && !f->previous; i++) {
-		struct cprof_raw_frame later = cprof_frame_read(
-			g->lay, f->frame, i ? p.second : p.first);
-
-		if (later.code == f->code)
-			f->previous = later.previous;
-	}
+	for (int i = 0; i < 2 && !f->previous; i++)
+		if (later[i].code == f->code)
+			f->previous = later[i].previous;
 }
 
 /*
@@ -240,18 +245,19 @@ static int find_callers(struct cprof_gather *g, struct cprof_raw_chain *c)
 	struct cprof_raw_frame f = c->known[0];
 	uintptr_t at;
 	int nr = 0; /* known so far */
+	int i;
 
-	for (int n = 0; n < 2 * CPROF_MAX_KNOWN_FRAMES && c->known_nr; n++) {
-		int i;
-
-		find_caller(g, &f);
-		i = cprof__chain_index(c, f.previous);
-		if (!allowed(g, &f, nr) || nr == CPROF_MAX_KNOWN_FRAMES)
+	if (!c->known_nr)
+		return c->nr;
+	for (int n = 0; n < 2 * CPROF_MAX_KNOWN_FRAMES; n++) {
+		find_later_caller(g, &f);
+		if (nr == CPROF_MAX_KNOWN_FRAMES || !allowed(g, &f, nr))
 			break;
 		if (f.kind != CPROF_FRAME_SHIM) {
 			c->known[nr++] = f;
 			c->known_nr = nr;
 		}
+		i = cprof__chain_index(c, f.previous);
 		if (i < c->nr && i >= c->settled)
 			return i;
 		at = f.previous;

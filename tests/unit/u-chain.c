@@ -567,16 +567,32 @@ static void *call_and_return(void *arg)
 	return NULL;
 }
 
+static bool is_one_of(const char *stack, const char *const list[], size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (!strcmp(stack, list[i]))
+			return true;
+	return false;
+}
+
 /* Any part of a chain, from the root on, is a true stack of the program. */
 static bool legal(const char *stack)
 {
 	static const char *const chain[] = { "a@5 root@1", "x@6 a@5 root@1",
 		"b@5 root@2", "y@6 b@5 root@2", "root@1", "root@2" };
 
-	for (size_t i = 0; i < sizeof(chain) / sizeof(chain[0]); i++)
-		if (!strcmp(stack, chain[i]))
-			return true;
-	return false;
+	return is_one_of(stack, chain, sizeof(chain) / sizeof(chain[0]));
+}
+
+/* What a mark has below it; NULL without one. What is before is cut off. */
+static char *cut_at_mark(char *stack)
+{
+	char *mark = strstr(stack, "[unsettled]");
+
+	if (!mark)
+		return NULL;
+	*mark = '\0';
+	return mark + (mark[11] ? 12 : 11);
 }
 
 static void prepare(struct mover *m, struct world *w)
@@ -609,9 +625,8 @@ void test_chain__a_settled_stack_of_a_running_thread_is_a_true_one(void)
 		settled_nr += whole;
 		if (!whole) {
 			/* What ran, if that is known, is apart. */
-			at = strstr(at, "[unsettled]");
+			at = cut_at_mark(w->text);
 			CHECK(at);
-			at += at[11] ? 12 : 11;
 		}
 		/* At first sight a code may go before it is known. */
 		if (strstr(at, "[gone]") || strstr(at, "@?"))
@@ -629,8 +644,21 @@ void test_chain__a_settled_stack_of_a_running_thread_is_a_true_one(void)
 	close_world(w);
 }
 
-/* A tower of two generators that is hung up and taken down, in turn with one.
- */
+static void resume(struct world *w, char *generator, const char *caller)
+{
+	link_frame(w, generator, caller);
+	fake_set_leaf(w->thread, generator);
+	pause_briefly();
+}
+
+static void yield_to(struct world *w, char *generator, const char *caller)
+{
+	fake_set_leaf(w->thread, caller);
+	link_frame(w, generator, NULL);
+	pause_briefly();
+}
+
+/* Two towers of two generators in turn, each hung up and taken down often. */
 static void *resume_and_yield(void *arg)
 {
 	struct mover *m = arg;
@@ -641,24 +669,12 @@ static void *resume_and_yield(void *arg)
 			char *outer = m->frame[2 * way];
 			char *inner = m->frame[2 * way + 1];
 
-			link_frame(w, outer, m->root);
-			fake_set_leaf(w->thread, outer);
 			for (int n = 0; n < 20; n++) {
-				link_frame(w, inner, outer);
-				fake_set_leaf(w->thread, inner);
-				pause_briefly();
-				fake_set_leaf(w->thread, outer);
-				link_frame(w, inner, NULL);
-				pause_briefly();
-				fake_set_leaf(w->thread, m->root);
-				link_frame(w, outer, NULL);
-				pause_briefly();
-				link_frame(w, outer, m->root);
-				fake_set_leaf(w->thread, outer);
-				pause_briefly();
+				resume(w, outer, m->root);
+				resume(w, inner, outer);
+				yield_to(w, inner, outer);
+				yield_to(w, outer, m->root);
 			}
-			fake_set_leaf(w->thread, m->root);
-			link_frame(w, outer, NULL);
 			/* Its line is of a moment after that of who ran. */
 			for (int n = 0; n < 10; n++)
 				dwell();
@@ -676,10 +692,7 @@ static bool legal_part(const char *stack)
 	static const char *const part[] = { "", "x@6 a@5 ", "x@6 ", "a@5 ",
 		"y@6 b@5 ", "y@6 ", "b@5 ", "root@1 ", "root@2 " };
 
-	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++)
-		if (!strcmp(stack, part[i]))
-			return true;
-	return false;
+	return is_one_of(stack, part, sizeof(part) / sizeof(part[0]));
 }
 
 /* Half of the looks at quick generators had lost the callers of what ran. */
@@ -698,18 +711,14 @@ void test_chain__generators_that_yield_all_the_time_have_their_callers(void)
 	CHECK_EQ(pthread_create(&thread, NULL, resume_and_yield, &m), 0);
 	for (int i = 0; i < 20000; i++) {
 		bool whole = walk(w) == CPROF_WALK_SETTLED;
-		char *at = w->text, *mark;
+		const char *at = text(w), *rest;
 
-		text(w);
 		if (strstr(at, "[gone]") || strstr(at, "@?"))
 			continue;
 		settled_nr += whole;
-		mark = strstr(at, "[unsettled]");
-		CHECK(whole == !mark);
-		if (mark) {
-			char *rest = mark + (mark[11] ? 12 : 11);
-
-			*mark = '\0';
+		rest = cut_at_mark(w->text);
+		CHECK(whole == !rest);
+		if (rest) {
 			if (!legal_part(at))
 				CHECK_STR(at, "a part of a true stack");
 			at = rest;
