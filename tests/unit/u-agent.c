@@ -18,6 +18,7 @@
 #include "fake-python.h"
 #include "google/given.h"
 #include "profile/reader.h"
+#include "scripted-transport.h"
 
 #define LONG_NS (30 * CPROF_NS_PER_S) /* never reached when all is well */
 #define NAME	"projects/prj/profiles/1"
@@ -661,6 +662,9 @@ void test_agent__the_children_of_a_forked_child_have_a_spare_core(void)
 	opts = options("unix:nowhere");
 	opts.in_child = copy_in_child;
 	CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
+	/* At rest: the child of a sanitized malloc() at work may hang (GCC 12).
+	 */
+	wait_created(the_script(SCRIPTED_PATH), 1);
 	child = fork();
 	CHECK(child >= 0);
 	if (!child)

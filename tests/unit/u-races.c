@@ -3,7 +3,6 @@
  * meanwhile, with no gRPC core: ThreadSanitizer knows all of the code that
  * runs.
  */
-#include <dlfcn.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -67,14 +66,6 @@ static void *ask(void *arg)
 	return NULL;
 }
 
-static struct scripted *the_script(void)
-{
-	void *file = dlopen(SCRIPTED_PATH, RTLD_NOW | RTLD_LOCAL);
-
-	CHECK(file);
-	return dlsym(file, "scripted");
-}
-
 static struct cprof_agent_options options(const struct program *p)
 {
 	return (struct cprof_agent_options){
@@ -115,20 +106,13 @@ static void close_program(struct program *p)
 	fake_python_destroy(p->py);
 }
 
-static void wait_created(struct scripted *script, int nr)
-{
-	while (script->created < nr)
-		cprof_sleep_until_ns(cprof_now_ns() + MS);
-}
-
 /* Stopped once all was done, and in the middle of a window. */
 void test_races__all_threads_work_beside_a_program_that_runs(void)
 {
-	struct scripted *script = the_script();
+	struct scripted *script = the_script(SCRIPTED_PATH);
 	struct cprof_agent_options opts;
 	struct program p;
 
-	CHECK(script);
 	open_program(&p);
 	cprof_cores_map(SCRIPTED_PATH);
 	opts = options(&p);
