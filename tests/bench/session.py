@@ -54,9 +54,14 @@ class Session:
             command,
             stderr=self._errors,
             cwd=self._folder,
-            preexec_fn=lambda: os.sched_setaffinity(0, self._cpus),
+            preexec_fn=self._prepare,
             **options,
         )
+
+    def _prepare(self):
+        os.sched_setaffinity(0, self._cpus)
+        # A shell's background ignores it, and profilers from outside end by it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def __enter__(self):
         self._answer()

@@ -3,6 +3,7 @@
 import collections
 import os
 import shutil
+import signal
 import sys
 import xml.etree.ElementTree
 
@@ -16,6 +17,7 @@ import edges  # noqa: E402
 import pages  # noqa: E402
 import peers  # noqa: E402
 import receiver  # noqa: E402
+import session  # noqa: E402
 import slowdown  # noqa: E402
 import truth  # noqa: E402
 
@@ -149,3 +151,22 @@ def test_our_profile_of_a_program_is_what_the_program_knows():
     assert set(finding.truth) == {"sixty", "thirty", "ten", "at_work"}
     assert truth.of_shares(finding) < 10, finding.found
     assert abs(truth.of_total(finding)) < 5, finding.found
+
+
+def test_a_profiler_from_outside_ends_in_a_shells_background_too(
+        tmp_path, monkeypatch):
+    def command(pid, kind, hz, path):
+        return [sys.executable, "-c", "import time; time.sleep(600)"]
+
+    python = peers.choose_python(sys.executable)
+    monkeypatch.setattr(session, "PATIENCE_S", 20)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with session.Session(
+            peers.outside("sleeper", python, command, None), str(tmp_path),
+            os.sched_getaffinity(0),
+        ) as s:
+            s.begin("CPU", 100, 1)
+            s.end()
+    finally:
+        signal.signal(signal.SIGINT, before)
