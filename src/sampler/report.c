@@ -213,6 +213,14 @@ static void close_accounts(struct cprof_window *w)
 	}
 }
 
+/* Late looks favour some code. They count if they are most of a thread's. */
+static uint32_t counted(const struct cprof_seen *seen, struct cprof_punctual of)
+{
+	bool all = seen->cpu_looks.late > seen->cpu_looks.timely;
+
+	return of.timely + (all ? of.late : 0);
+}
+
 /* Those in the profile that Python has no name for. */
 static void name_threads(struct cprof_window *w)
 {
@@ -223,7 +231,8 @@ static void name_threads(struct cprof_window *w)
 		struct cprof_seen *seen = &w->seen[t->seen];
 
 		if (!t->in_use || !seen->tid ||
-			(w->kind == CPROF_SAMPLER_CPU && !seen->cpu_ticks) ||
+			(w->kind == CPROF_SAMPLER_CPU &&
+				!counted(seen, seen->cpu_ticks)) ||
 			cprof_names_find(seen->tid, &label))
 			continue;
 		if (seen->tid == w->pid)
@@ -235,7 +244,7 @@ static void name_threads(struct cprof_window *w)
 
 static bool pooled(const struct cprof_seen *seen)
 {
-	return seen->cpu_looks < POOL_LOOKS;
+	return counted(seen, seen->cpu_looks) < POOL_LOOKS;
 }
 
 static void sum_up(struct report *rep)
@@ -246,7 +255,7 @@ static void sum_up(struct report *rep)
 		rep->seen_ns += seen->cpu_ns;
 		if (pooled(seen)) {
 			rep->pool_ns += seen->cpu_ns;
-			rep->pool_ticks += seen->cpu_ticks;
+			rep->pool_ticks += counted(seen, seen->cpu_ticks);
 		}
 	}
 }
@@ -258,7 +267,7 @@ static int64_t cpu_value(
 	double total =
 		pooled(seen) ? (double)rep->pool_ns : (double)seen->cpu_ns;
 	double all = pooled(seen) ? (double)rep->pool_ticks
-				  : (double)seen->cpu_ticks;
+				  : (double)counted(seen, seen->cpu_ticks);
 
 	return (int64_t)(total * ticks / all);
 }
@@ -281,14 +290,15 @@ static int add_wall(struct report *rep, const struct cprof_tally *t,
 static int add_cpu(struct report *rep, const struct cprof_tally *t,
 	const struct cprof_seen *seen, struct cprof_error *err)
 {
+	uint32_t ticks = seen ? counted(seen, t->cpu_ticks) : 0;
 	int64_t value_ns;
 
-	if (!seen || !t->cpu_ticks)
+	if (!ticks)
 		return 0;
-	value_ns = cpu_value(rep, seen, t->cpu_ticks);
+	value_ns = cpu_value(rep, seen, ticks);
 	rep->assigned_ns += value_ns;
-	return add_stack(rep, t->stack, seen, CPROF_TASK_UNKNOWN, t->cpu_ticks,
-		value_ns, err);
+	return add_stack(
+		rep, t->stack, seen, CPROF_TASK_UNKNOWN, ticks, value_ns, err);
 }
 
 static int add_tallies(struct report *rep, struct cprof_error *err)
@@ -317,11 +327,12 @@ static int add_rest(struct report *rep, struct cprof_error *err)
 {
 	const struct cprof_tally *dropped =
 		cprof_stacks_tally_at(rep->w->stacks, 0);
+	uint32_t ticks = dropped->cpu_ticks.timely + dropped->cpu_ticks.late;
 	int64_t rest_ns = rep->seen_ns - rep->assigned_ns;
 
-	if (dropped->cpu_ticks)
-		return add_stack(rep, 0, NULL, CPROF_TASK_UNKNOWN,
-			dropped->cpu_ticks, rest_ns, err);
+	if (ticks)
+		return add_stack(
+			rep, 0, NULL, CPROF_TASK_UNKNOWN, ticks, rest_ns, err);
 	if (rep->pool_ticks || rest_ns < MIN_EXITED_NS)
 		return 0;
 	return add_named(rep, pseudo_name(CPROF_CODE_UNSAMPLED), rest_ns, err);

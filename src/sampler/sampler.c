@@ -50,24 +50,23 @@ static bool run_ticks(
 	int64_t ticks = duration_ns / period_ns, over = 0;
 
 	for (int64_t i = 0, stride; i < ticks && !is_set(enough); i += stride) {
-		int64_t begin_ns = w->start_ns + i * period_ns, span_ns;
+		int64_t due_ns = w->start_ns + i * period_ns, span_ns;
 
 		stride = w->budget.stride;
 		if (stride > ticks - i)
 			stride = ticks - i;
 		span_ns = stride * period_ns;
-		if (cprof_now_ns() >= begin_ns + span_ns) {
+		if (cprof_now_ns() >= due_ns + span_ns) {
 			w->missed_ticks += (uint32_t)stride;
 			continue;
 		}
-		if (!sleep_until(
-			    begin_ns + (int64_t)(cprof_random_next(&random) %
-						 (uint64_t)span_ns),
-			    enough, stop))
+		due_ns += (int64_t)(cprof_random_next(&random) %
+				    (uint64_t)span_ns);
+		if (!sleep_until(due_ns, enough, stop))
 			return false;
 		w->skipped_ticks += (uint32_t)stride - 1;
-		cprof__window_tick(
-			w, cprof_now_ns(), (uint32_t)(i + stride - over));
+		cprof__window_tick(w, due_ns, cprof_now_ns(),
+			(uint32_t)(i + stride - over));
 		over = i + stride;
 		keep_budget(w);
 	}
@@ -76,7 +75,7 @@ static bool run_ticks(
 	/* What has not been charged yet belongs to somebody, too. */
 	w->closing = true;
 	for (int nr = 0; !nr || nr < w->threads->nr; nr += CPROF_DUE_THREADS)
-		cprof__window_tick(w, cprof_now_ns(), nr == 0);
+		cprof__window_tick(w, INT64_MAX, cprof_now_ns(), nr == 0);
 	return true;
 }
 

@@ -14,10 +14,16 @@
  */
 struct cprof_stacks;
 
+/* By looks that came in time, and by those that had to wait for a CPU. */
+struct cprof_punctual {
+	uint32_t timely, late;
+};
+
 struct cprof_tally {
 	uint32_t thread; /* a number of the caller's */
 	uint32_t stack;
-	uint32_t cpu_ticks; /* that looks which saw it on a CPU stand for */
+	/* That looks which saw it on a CPU stand for. */
+	struct cprof_punctual cpu_ticks;
 	struct {
 		uint32_t ticks;	 /* of all looks that saw it so, ... */
 		int64_t wall_ns; /* ... and time that these stand for */

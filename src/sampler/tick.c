@@ -373,15 +373,20 @@ static uint32_t charge(struct cprof_window *w, struct cprof_live *t)
 	return ticks;
 }
 
-/* And that it was on a CPU. */
-static void charge_cpu(
-	struct cprof_window *w, const struct cprof_live *t, uint32_t ticks)
+static void count(struct cprof_punctual *of, bool late, uint32_t nr)
+{
+	*(late ? &of->late : &of->timely) += nr;
+}
+
+/* And that it was on a CPU; `late`: found there after a wait. */
+static void charge_cpu(struct cprof_window *w, const struct cprof_live *t,
+	uint32_t ticks, bool late)
 {
 	struct cprof_seen *seen = &w->seen[t->seen];
 
-	t->tally->cpu_ticks += ticks;
-	seen->cpu_ticks += ticks;
-	seen->cpu_looks++;
+	count(&t->tally->cpu_ticks, late, ticks);
+	count(&seen->cpu_ticks, late, ticks);
+	count(&seen->cpu_looks, late, 1);
 }
 
 static void charge_taken(struct cprof_window *w)
@@ -390,7 +395,7 @@ static void charge_taken(struct cprof_window *w)
 		cprof_taken_find(&w->taken, w->last_ns);
 
 	if (one)
-		charge_cpu(w, &w->live[one->live], one->ticks);
+		charge_cpu(w, &w->live[one->live], one->ticks, w->late);
 }
 
 /*
@@ -429,7 +434,7 @@ static void walk(struct cprof_window *w, struct cprof_live *t)
 	t->tally = cprof_stacks_tally(w->stacks, t->seen, w->stack);
 	ticks = charge(w, t);
 	if (t->on_cpu)
-		charge_cpu(w, t, ticks);
+		charge_cpu(w, t, ticks, false);
 	else if (used_ns > 0 && w->taken.nr < CPROF_MAX_TAKEN)
 		w->taken.one[w->taken.nr++] = (struct cprof_taken_one){
 			.tid = w->seen[t->seen].tid,
@@ -471,7 +476,7 @@ static void visit(struct cprof_window *w, struct cprof_live *t, enum look how)
 		find_state_again(w, t, stood ? LOOK_STILL : how);
 		ticks = charge(w, t);
 		if (t->on_cpu)
-			charge_cpu(w, t, ticks);
+			charge_cpu(w, t, ticks, false);
 		break;
 	case LOOK_MOVED:
 		set_rest(w, t, false);
@@ -505,6 +510,14 @@ static bool clock_stands(const struct cprof_window *w, struct cprof_live *t)
 	t->on_cpu = t->cpu_now_ns > first_ns;
 	return false;
 }
+
+/*
+ * An idle machine's ticks come 70 us after they are due. One that comes later
+ * had to wait until the thread that it takes the CPU of let go of it, as it
+ * does at some system calls: where it stands then tells nothing of where it
+ * was.
+ */
+#define MAX_DELAY_NS (200 * CPROF_NS_PER_US)
 
 /* Those that are due, from another place on the list each time. */
 static void find_due(struct cprof_window *w)
@@ -564,13 +577,14 @@ static void look_at_all(struct cprof_window *w)
 		w->list_stale |= !is_linked(w, w->head[n], head[n]);
 }
 
-void cprof__window_tick(
-	struct cprof_window *w, int64_t now_ns, uint32_t periods)
+void cprof__window_tick(struct cprof_window *w, int64_t due_ns, int64_t now_ns,
+	uint32_t periods)
 {
 	int64_t elapsed_ns = now_ns - w->last_ns;
 
 	w->tick++;
 	w->taken.nr = 0;
+	w->late = now_ns - due_ns > MAX_DELAY_NS;
 	w->weight_periods = periods;
 	w->period += periods;
 	w->last_ns = now_ns;

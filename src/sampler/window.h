@@ -29,7 +29,8 @@
 struct cprof_seen {
 	int32_t tid; /* the kernel's; 0 if it never told */
 	int64_t cpu_ns;
-	uint32_t cpu_looks, cpu_ticks; /* that met it on a CPU; their weight */
+	/* That met it on a CPU; their weight. */
+	struct cprof_punctual cpu_looks, cpu_ticks;
 	char name[16];
 };
 
@@ -106,6 +107,7 @@ struct cprof_window {
 	uint32_t tick, missed_ticks, skipped_ticks;
 	uint32_t period; /* that ticks stand for so far */
 	int64_t start_ns, last_ns, start_unix_ns;
+	bool late; /* is the tick that runs */
 	/* The window's clock: time that ticks stand for, and this one does. */
 	int64_t wall_ns, weight_ns;
 	uint32_t weight_periods;
@@ -119,11 +121,11 @@ int cprof__window_open(const struct cprof_sampler_options *opts,
 void cprof__window_close(struct cprof_window *w);
 
 /*
- * Look at the program once, at `now_ns` of the monotonic clock, for the
- * `periods` since the last time.
+ * Look at the program once, at `now_ns` of the monotonic clock, where it should
+ * have been `due_ns`, for the `periods` since the last time.
  */
-void cprof__window_tick(
-	struct cprof_window *w, int64_t now_ns, uint32_t periods);
+void cprof__window_tick(struct cprof_window *w, int64_t due_ns, int64_t now_ns,
+	uint32_t periods);
 
 /* After the last tick: the profile, encoded. */
 int cprof__window_report(struct cprof_window *w, struct cprof_buffer *out,

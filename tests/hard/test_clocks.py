@@ -32,6 +32,30 @@ def spin():
 """
 TRUTH = {"sixty": 0.6, "thirty": 0.3, "ten": 0.1}
 
+# Where a thread of three on a CPU asks for its time, the scheduler does what it owes
+# the others, which is what the sampler waits for if it did not get the CPU in time.
+ASKING = """
+import hashlib, time, zlib
+block = bytes(range(256)) * 4096
+
+def deflate():
+    while True:
+        zlib.compress(block)
+
+def digest():
+    hashlib.sha256(block).digest()
+
+def ask_the_time():
+    time.thread_time()
+
+def spin():
+    for _ in range(2):
+        threading.Thread(target=deflate, daemon=True).start()
+    while True:
+        ask_the_time()
+        digest()
+"""
+
 # Fewer ticks would leave more to chance.
 MORE_TICKS = """
 import functools
@@ -62,6 +86,17 @@ def check_shares(service, launch, before, least_error, **environ):
 def test_on_one_cpu_shares_are_right_within_five_points(service, launch):
     said, _, _ = check_shares(service, launch, ONE_CPU, 0.05)
     assert said == []
+
+
+def test_on_one_cpu_what_wakes_the_scheduler_has_no_more_than_its_share(
+    service, launch
+):
+    ask(service, 2.5, 0.5)
+    program = launch(program_in(MORE_TICKS + ONE_CPU, work=ASKING), service=service)
+    cpu, _ = profiles(service)
+    asked = time_of(cpu, "ask_the_time") / time_of(cpu, "spin")
+    assert asked < 0.08
+    assert finish(program) == []
 
 
 @root

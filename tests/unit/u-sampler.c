@@ -579,8 +579,8 @@ static void tick_by(struct cprof_window *window, uint32_t periods)
 	while (now_ns < begin_ns + 200 * MS) {
 		cprof_sleep_until_ns(last_ns + periods * MS);
 		now_ns = cprof_now_ns();
-		cprof__window_tick(
-			window, now_ns, (uint32_t)((now_ns - last_ns) / MS));
+		cprof__window_tick(window, INT64_MAX, now_ns,
+			(uint32_t)((now_ns - last_ns) / MS));
 		last_ns = now_ns;
 	}
 }
@@ -734,7 +734,8 @@ void test_sampler__idle_threads_are_visited_while_others_come(void)
 	CHECK_EQ(cprof__window_open(&w.opts, CPROF_SAMPLER_WALL, &window, NULL),
 		0);
 	for (uint64_t i = 0; i < 5 * CPROF_COLD_TICKS; i++) {
-		cprof__window_tick(&window, window.last_ns + 5 * MS, 1);
+		cprof__window_tick(
+			&window, INT64_MAX, window.last_ns + 5 * MS, 1);
 		for (int n = 0; n < window.live_nr; n++)
 			CHECK(window.period - window.live[n].visited_period <
 				CPROF_COLD_TICKS);
