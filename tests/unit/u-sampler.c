@@ -571,57 +571,119 @@ void test_sampler__a_budget_lowers_the_rate_and_no_sum(void)
 	retry(charge_within_a_budget);
 }
 
-/* For 200 ms, one tick for so many periods of a millisecond, or more. */
-static void tick_by(struct cprof_window *window, uint32_t periods)
+/* What is done for 200 ms: one tick for so many periods of a millisecond, or
+ * more, each so long after it was due. */
+struct part {
+	const char *name;
+	uint32_t periods;
+	int64_t delay_ns;
+	int64_t used_ns, got_ns; /* CPU time of it, and what is shown of that */
+};
+
+static void tick_by(struct cprof_window *window, const struct part *part)
 {
 	int64_t begin_ns = cprof_now_ns(), last_ns = begin_ns, now_ns = 0;
 
 	while (now_ns < begin_ns + 200 * MS) {
-		cprof_sleep_until_ns(last_ns + periods * MS);
+		cprof_sleep_until_ns(last_ns + part->periods * MS);
 		now_ns = cprof_now_ns();
-		cprof__window_tick(window, INT64_MAX, now_ns,
+		cprof__window_tick(window, now_ns - part->delay_ns, now_ns,
 			(uint32_t)((now_ns - last_ns) / MS));
 		last_ns = now_ns;
 	}
 }
 
-/* One rate while it does the one, a tenth of it while it does the other. */
-static bool change_the_rate(void)
+/* A thread that does the one, then the other. */
+static void look_at_parts(struct part *first, struct part *second)
 {
 	struct world w = open_world(1 * MS);
 	struct helper busy = { .body = burn };
 	struct cprof_window window;
 	struct cprof_buffer out;
 	struct fake_thread *t;
-	int64_t begin_ns, first_ns, second_ns, got_ns;
+	int64_t begin_ns;
 
 	helper_start(&busy);
 	use_some_cpu(busy.tid);
-	t = add_thread(&w, 1, busy.tid, "first");
+	t = add_thread(&w, 1, busy.tid, first->name);
 	CHECK_EQ(cprof__window_open(&w.opts, CPROF_SAMPLER_CPU, &window, NULL),
 		0);
 	begin_ns = cprof_thread_cpu_ns(busy.tid);
-	tick_by(&window, 1);
-	first_ns = cprof_thread_cpu_ns(busy.tid) - begin_ns;
+	tick_by(&window, first);
+	first->used_ns = cprof_thread_cpu_ns(busy.tid) - begin_ns;
 	fake_pop(t);
-	fake_push(t, fake_function(w.py, "second"), 2);
-	tick_by(&window, 10);
-	second_ns = cprof_thread_cpu_ns(busy.tid) - begin_ns - first_ns;
+	fake_push(t, fake_function(w.py, second->name), 2);
+	tick_by(&window, second);
+	second->used_ns =
+		cprof_thread_cpu_ns(busy.tid) - begin_ns - first->used_ns;
 	cprof_buffer_init(&out, CPROF_MAX_UPLOAD_BYTES);
 	CHECK_EQ(cprof__window_report(&window, &out, NULL), 0);
 	cprof__window_close(&window);
 	helper_stop(&busy);
 	CHECK_EQ(cprof_profile_read(out.data, out.len, &w.profile, NULL), 0);
 	cprof_buffer_finish(&out);
-	got_ns = charged(&w, "second", "main");
+	first->got_ns = charged(&w, first->name, "main");
+	second->got_ns = charged(&w, second->name, "main");
 	close_world(&w);
-	return is_near(
-		"second", got_ns, second_ns, (first_ns + second_ns) / 10);
+}
+
+static bool parts_are_right(const struct part *first, const struct part *second)
+{
+	return is_near(second->name, second->got_ns, second->used_ns,
+		(first->used_ns + second->used_ns) / 10);
+}
+
+static bool change_the_rate(void)
+{
+	struct part first = { .name = "first", .periods = 1 };
+	struct part second = { .name = "second", .periods = 10 };
+
+	look_at_parts(&first, &second);
+	return parts_are_right(&first, &second);
 }
 
 void test_sampler__cpu_shares_are_right_though_the_rate_changes(void)
 {
 	retry(change_the_rate);
+}
+
+/* Each look takes the CPU of the thread that it is at. */
+static void use_one_cpu(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	CHECK_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+}
+
+static bool few_come_late(void)
+{
+	struct part late = {
+		.name = "late", .periods = 10, .delay_ns = 1 * MS
+	};
+	struct part timely = { .name = "timely", .periods = 1 };
+
+	look_at_parts(&late, &timely);
+	return late.got_ns == 0 &&
+	       is_near("timely", timely.got_ns, late.used_ns + timely.used_ns,
+		       timely.used_ns / 10);
+}
+
+static bool most_come_late(void)
+{
+	struct part late = { .name = "late", .periods = 1, .delay_ns = 1 * MS };
+	struct part timely = { .name = "timely", .periods = 10 };
+
+	look_at_parts(&late, &timely);
+	return parts_are_right(&late, &timely);
+}
+
+void test_sampler__late_looks_count_only_if_most_of_a_threads_are(void)
+{
+	use_one_cpu();
+	retry(few_come_late);
+	retry(most_come_late);
 }
 
 /* An interpreter without a thread; a window that is shorter than its period. */
@@ -735,7 +797,7 @@ void test_sampler__idle_threads_are_visited_while_others_come(void)
 		0);
 	for (uint64_t i = 0; i < 5 * CPROF_COLD_TICKS; i++) {
 		cprof__window_tick(
-			&window, INT64_MAX, window.last_ns + 5 * MS, 1);
+			&window, window.last_ns, window.last_ns + 5 * MS, 1);
 		for (int n = 0; n < window.live_nr; n++)
 			CHECK(window.period - window.live[n].visited_period <
 				CPROF_COLD_TICKS);
