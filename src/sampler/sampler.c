@@ -74,8 +74,11 @@ static bool run_ticks(
 		return false;
 	/* What has not been charged yet belongs to somebody, too. */
 	w->closing = true;
-	for (int nr = 0; !nr || nr < w->threads->nr; nr += CPROF_DUE_THREADS)
-		cprof__window_tick(w, INT64_MAX, cprof_now_ns(), nr == 0);
+	for (int nr = 0; !nr || nr < w->threads->nr; nr += CPROF_DUE_THREADS) {
+		int64_t now_ns = cprof_now_ns();
+
+		cprof__window_tick(w, now_ns, now_ns, nr == 0);
+	}
 	return true;
 }
 

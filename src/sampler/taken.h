@@ -13,6 +13,7 @@
 #define CPROF_MAX_TAKEN 16 /* further ones are not asked about */
 
 struct cprof_taken {
+	bool late; /* the sampler had to wait for it */
 	int nr;
 	struct cprof_taken_one {
 		int32_t tid;

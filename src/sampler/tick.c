@@ -395,7 +395,7 @@ static void charge_taken(struct cprof_window *w)
 		cprof_taken_find(&w->taken, w->last_ns);
 
 	if (one)
-		charge_cpu(w, &w->live[one->live], one->ticks, w->late);
+		charge_cpu(w, &w->live[one->live], one->ticks, w->taken.late);
 }
 
 /*
@@ -511,14 +511,6 @@ static bool clock_stands(const struct cprof_window *w, struct cprof_live *t)
 	return false;
 }
 
-/*
- * An idle machine's ticks come 70 us after they are due. One that comes later
- * had to wait until the thread that it takes the CPU of let go of it, as it
- * does at some system calls: where it stands then tells nothing of where it
- * was.
- */
-#define MAX_DELAY_NS (200 * CPROF_NS_PER_US)
-
 /* Those that are due, from another place on the list each time. */
 static void find_due(struct cprof_window *w)
 {
@@ -577,6 +569,14 @@ static void look_at_all(struct cprof_window *w)
 		w->list_stale |= !is_linked(w, w->head[n], head[n]);
 }
 
+/*
+ * An idle machine's ticks come 70 us after they are due. One that comes later
+ * had to wait until the thread that it takes the CPU of let go of it, as it
+ * does at some system calls: where it stands then tells nothing of where it
+ * was.
+ */
+#define MAX_DELAY_NS (200 * CPROF_NS_PER_US)
+
 void cprof__window_tick(struct cprof_window *w, int64_t due_ns, int64_t now_ns,
 	uint32_t periods)
 {
@@ -584,7 +584,7 @@ void cprof__window_tick(struct cprof_window *w, int64_t due_ns, int64_t now_ns,
 
 	w->tick++;
 	w->taken.nr = 0;
-	w->late = now_ns - due_ns > MAX_DELAY_NS;
+	w->taken.late = now_ns - due_ns > MAX_DELAY_NS;
 	w->weight_periods = periods;
 	w->period += periods;
 	w->last_ns = now_ns;

@@ -107,7 +107,6 @@ struct cprof_window {
 	uint32_t tick, missed_ticks, skipped_ticks;
 	uint32_t period; /* that ticks stand for so far */
 	int64_t start_ns, last_ns, start_unix_ns;
-	bool late; /* is the tick that runs */
 	/* The window's clock: time that ticks stand for, and this one does. */
 	int64_t wall_ns, weight_ns;
 	uint32_t weight_periods;

@@ -662,8 +662,7 @@ void test_agent__the_children_of_a_forked_child_have_a_spare_core(void)
 	opts = options("unix:nowhere");
 	opts.in_child = copy_in_child;
 	CHECK_EQ(cprof_agent_start(&opts, NULL), 0);
-	/* At rest: the child of a sanitized malloc() at work may hang (GCC 12).
-	 */
+	/* GCC 12's sanitized malloc(), if at work now, may hang the child. */
 	wait_created(the_script(SCRIPTED_PATH), 1);
 	child = fork();
 	CHECK(child >= 0);
