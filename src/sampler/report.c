@@ -32,6 +32,7 @@ struct report {
 	/* CPU time of all threads that were seen, and of the pool. */
 	int64_t seen_ns, pool_ns, assigned_ns;
 	uint64_t pool_ticks, gone_frames;
+	uint64_t late_ticks; /* those that do not count */
 };
 
 static const char *pseudo_name(uint32_t code)
@@ -252,10 +253,14 @@ static void sum_up(struct report *rep)
 	for (uint32_t i = 0; i < rep->w->seen_nr; i++) {
 		const struct cprof_seen *seen = &rep->w->seen[i];
 
+		uint32_t ticks = counted(seen, seen->cpu_ticks);
+
 		rep->seen_ns += seen->cpu_ns;
+		rep->late_ticks +=
+			seen->cpu_ticks.timely + seen->cpu_ticks.late - ticks;
 		if (pooled(seen)) {
 			rep->pool_ns += seen->cpu_ns;
-			rep->pool_ticks += counted(seen, seen->cpu_ticks);
+			rep->pool_ticks += ticks;
 		}
 	}
 }
@@ -436,14 +441,16 @@ static int add_comment(
 	snprintf(text, sizeof(text),
 		"sampler: %.2f ms of CPU (%.2f %% of a core), %u ticks, "
 		"%u missed, %u skipped to save CPU, %llu walks, "
-		"%llu unsettled, %llu frames gone, %u samples dropped, "
+		"%llu unsettled, %llu frames gone, %llu samples late, "
+		"%u samples dropped, "
 		"%u codes lost, %llu threads lost",
 		(double)own_ns / CPROF_NS_PER_MS,
 		percent((double)own_ns, (double)duration_ns), w->tick,
 		w->missed_ticks, w->skipped_ticks,
 		(unsigned long long)st->walks,
 		(unsigned long long)st->unsettled,
-		(unsigned long long)rep->gone_frames, ticks_of(dropped),
+		(unsigned long long)rep->gone_frames,
+		(unsigned long long)rep->late_ticks, ticks_of(dropped),
 		cprof_codes_lost(w->codes),
 		(unsigned long long)w->threads_lost);
 	return cprof_profile_comment(rep->profile, text, err);

@@ -63,7 +63,8 @@ def profile(stacks, types=CPU, comments=(), seconds=10, default="cpu"):
 MS = 10**6
 SAMPLER = (
     "sampler: 3.10 ms of CPU (0.31 % of a core), 998 ticks, 2 missed, 7 walks,"
-    " 0 unsettled, 0 frames gone, 0 samples dropped, 0 codes lost, 0 threads lost"
+    " 0 unsettled, 0 frames gone, 0 samples late, 0 samples dropped, 0 codes lost,"
+    " 0 threads lost"
 )
 
 

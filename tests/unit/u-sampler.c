@@ -578,6 +578,7 @@ struct part {
 	uint32_t periods;
 	int64_t delay_ns;
 	int64_t used_ns, got_ns; /* CPU time of it, and what is shown of that */
+	unsigned int left_out;	 /* samples by the end of it, as told */
 };
 
 static void tick_by(struct cprof_window *window, const struct part *part)
@@ -624,6 +625,9 @@ static void look_at_parts(struct part *first, struct part *second)
 	cprof_buffer_finish(&out);
 	first->got_ns = charged(&w, first->name, "main");
 	second->got_ns = charged(&w, second->name, "main");
+	CHECK_EQ(sscanf(strstr(w.profile->comment[0], "gone, ") + 6,
+			 "%u samples late", &second->left_out),
+		1);
 	close_world(&w);
 }
 
@@ -665,7 +669,7 @@ static bool few_come_late(void)
 	struct part timely = { .name = "timely", .periods = 1 };
 
 	look_at_parts(&late, &timely);
-	return late.got_ns == 0 &&
+	return late.got_ns == 0 && timely.left_out > 100 &&
 	       is_near("timely", timely.got_ns, late.used_ns + timely.used_ns,
 		       timely.used_ns / 10);
 }
@@ -676,7 +680,7 @@ static bool most_come_late(void)
 	struct part timely = { .name = "timely", .periods = 10 };
 
 	look_at_parts(&late, &timely);
-	return parts_are_right(&late, &timely);
+	return timely.left_out == 0 && parts_are_right(&late, &timely);
 }
 
 void test_sampler__late_looks_count_only_if_most_of_a_threads_are(void)
