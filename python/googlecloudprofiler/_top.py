@@ -6,6 +6,7 @@ import shutil
 import time
 
 NO_STACK = ("[no stack]", "", 0)
+PROFILER = "[profiler]"  # as the sampler calls it
 MIN_FUNCTION_WIDTH = 24
 
 _RUNNER = "/googlecloudprofiler/_run.py"
@@ -86,13 +87,13 @@ def top(profile):
 
 def without_launcher(frames):
     """A stack, leaf first, without the frames by which `run` started the program:
-    that is how `python` itself would have shown it. A frame's second part is its
-    file."""
+    that is how `python` itself would have shown it. Where there are no others, it is
+    the profiler that ran. A frame's second part is its file."""
     end = len(frames)
     while end and frames[end - 1][1].endswith(_LAUNCHERS):
         end -= 1
-    if end and any(f[1].endswith(_RUNNER) for f in frames[end:]):
-        return frames[:end]
+    if any(f[1].endswith(_RUNNER) for f in frames[end:]):
+        return frames[:end] or [(PROFILER, "") + (0,) * (len(frames[0]) - 2)]
     return frames
 
 

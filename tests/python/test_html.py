@@ -133,8 +133,10 @@ def test_inlined_frames_are_counted_before_they_are_copied():
 
 def test_the_launcher_of_run_is_not_shown():
     run = ("main", "/x/googlecloudprofiler/_run.py", 1, 1)
-    profile = decoded([([0, 1], [5], [])], [[A], [run]])
-    assert stacks(_html.content([source(profile)])) == {((A,), ()): [5]}
+    profile = decoded([([0, 1], [5], []), ([1], [2], [])], [[A], [run]])
+    profiler = ("[profiler]", "", 0, 0)
+    assert stacks(_html.content([source(profile)])) == {
+        ((A,), ()): [5], ((profiler,), ()): [2]}
 
 
 def test_kinds_are_told_apart_by_all_their_values():

@@ -70,7 +70,8 @@ RUN = (
     [
         ([0, 1, 2, 3], ["a"]),
         ([0, 3], ["_run_code", "a"]),  # plain `python -m`
-        ([1, 2], ["main", "main"]),  # nothing of the program: kept
+        ([1, 2], ["[profiler]"]),  # met before the program began
+        ([3], ["_run_code"]),
         ([1, 0, 2], ["a", "main", "main"]),  # only at the root
     ],
 )
