@@ -8,7 +8,8 @@ SOURCES := $(shell find src cmake protos python -type f -not -name '*.pyc') \
 PAGE := python/googlecloudprofiler/_page.html
 SCRIPTS := scripts/build-page scripts/build-transport scripts/build-wheels \
 	scripts/bundle.py scripts/check-source scripts/check-transport scripts/demo \
-	scripts/make-faults scripts/make-layout scripts/make-opcodes scripts/parts.py scripts/sbom.py \
+	scripts/make-faults scripts/make-layout scripts/make-opcodes scripts/parts.py \
+	scripts/pyconfig.py scripts/sbom.py \
 	third_party/fetch-index
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
